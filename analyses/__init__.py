@@ -1,0 +1,1 @@
+"""Arrays in, findings out; no clock, no database, no chart."""

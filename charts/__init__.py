@@ -1,0 +1,1 @@
+"""DataFrame -> Altair chart, for pages, reports, messages and notebooks."""

@@ -1,0 +1,1 @@
+"""One file per container: how its bytes become rows."""

@@ -1,0 +1,1 @@
+"""The store: tables, reads, writes, migrations, settings, MLflow mirror."""

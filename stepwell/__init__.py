@@ -1,0 +1,1 @@
+"""The front door: the `stepwell` command, where all rooms meet."""
