@@ -1,0 +1,218 @@
+"""Writing points: a block goes to the tail, a long enough stretch is sealed into one chunk per metric.
+
+Everything here runs inside the caller's transaction, together with the place in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import sqlalchemy as sa
+
+from db.block import Block, Floats, Ints
+from db.schema import attempts, axes, chunks, keyset_metrics, keysets, latest, tail
+
+SEAL = 256
+"""Records of an attempt that rest in the tail before they are sealed. A reader fetches a tail row per live step, so
+a larger tail slows reads; chunks of fewer than some hundred values waste pages."""
+LONGEST = 8192  # records in one chunk: a sealed stretch of a long backlog stays a bounded BLOB (positions are uint16)
+
+
+def append(connection: sa.Connection, attempt_id: int, metric_ids: Sequence[int], block: Block, *, seal: bool = True) -> None:
+    """Add records after those that the attempt has. metric_ids (m,) belong to block.names, in that order.
+
+    seal=False keeps them in the tail, from where `take_back` can remove them.
+    """
+    if not len(block):
+        return
+    counts = sa.select(attempts.c.records, attempts.c.tail_records).where(attempts.c.id == attempt_id)
+    records, waiting = connection.execute(counts).one()
+    ids = np.array(metric_ids, np.int32)
+    if seal and len(block) >= SEAL:
+        _seal_tail(connection, attempt_id)
+        for start in range(0, len(block), LONGEST):
+            part = block.rows(start, start + LONGEST)
+            _write_chunks(connection, attempt_id, records + start, ids, part)
+        waiting = 0
+    else:
+        _write_tail(connection, attempt_id, records, ids, block)
+        waiting += len(block)
+        if seal and waiting >= SEAL:
+            _seal_tail(connection, attempt_id)
+            waiting = 0
+    change = {"records": records + len(block), "tail_records": waiting, "last_step": int(block.steps[-1])}
+    connection.execute(sa.update(attempts).where(attempts.c.id == attempt_id).values(change))
+
+
+def take_back(connection: sa.Connection, attempt_id: int, seq: int) -> None:
+    """Remove the records from `seq` on, which were written with seal=False."""
+    gone = sa.delete(tail).where(tail.c.attempt_id == attempt_id, tail.c.seq >= seq)
+    n = connection.execute(gone.returning(tail.c.n)).scalars().all()
+    change = {"records": seq, "tail_records": attempts.c.tail_records - sum(n)}
+    connection.execute(sa.update(attempts).where(attempts.c.id == attempt_id).values(change))
+
+
+def _write_tail(connection: sa.Connection, attempt_id: int, seq: int, ids: np.ndarray, block: Block) -> None:
+    rows = []
+    for part in block.uniform():
+        has = ids if part.names == block.names else ids[[block.names.index(name) for name in part.names]]
+        values = np.ascontiguousarray(part.values.T)
+        rows.append(
+            {
+                "attempt_id": attempt_id,
+                "seq": seq,
+                "n": len(part),
+                "keyset_id": keyset(connection, has),
+                "steps": part.steps.tobytes(),
+                "walls": part.walls.tobytes(),
+                "vals": values.tobytes(),
+            }
+        )
+        seq += len(part)
+    connection.execute(sa.insert(tail), rows)
+
+
+def _write_chunks(connection: sa.Connection, attempt_id: int, seq: int, ids: np.ndarray, block: Block) -> None:
+    axis = {"attempt_id": attempt_id, "seq": seq, "n": len(block)}
+    connection.execute(sa.insert(axes).values(**axis, steps=block.steps.tobytes(), walls=block.walls.tobytes()))
+    columns = np.ascontiguousarray(block.values.T)
+    full = None if block.present is None else block.present.all(axis=0)
+    rows = []
+    for column, metric_id in enumerate(ids.tolist()):
+        values, positions = columns[column], None
+        if full is not None and not full[column]:
+            at = np.flatnonzero(block.mask()[:, column])
+            if not len(at):
+                continue
+            values, positions = values[at], at.astype(np.uint16).tobytes()
+        rows.append((attempt_id, metric_id, seq, positions, values.tobytes()))
+    names = ("attempt_id", "metric_id", "seq", "positions", "vals")
+    if rows:
+        connection.execute(sa.insert(chunks), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _seal_tail(connection: sa.Connection, attempt_id: int) -> None:
+    mine = sa.select(tail).where(tail.c.attempt_id == attempt_id).order_by(tail.c.seq)
+    rows = connection.execute(mine).all()
+    if not rows:
+        return
+    members = keyset_members(connection, {row.keyset_id for row in rows})
+    union = sorted({metric for ids in members.values() for metric in ids.tolist()})
+    column = {metric: i for i, metric in enumerate(union)}
+    n = sum(row.n for row in rows)
+    values, present, start = np.full((n, len(union)), np.nan), np.zeros((n, len(union)), bool), 0
+    for row in rows:
+        at = [column[metric] for metric in members[row.keyset_id].tolist()]
+        values[start : start + row.n, at] = np.frombuffer(row.vals).reshape(len(at), row.n).T
+        present[start : start + row.n, at] = True
+        start += row.n
+    steps = np.frombuffer(b"".join(row.steps for row in rows), np.int64)
+    walls = np.frombuffer(b"".join(row.walls for row in rows))
+    block = Block(tuple(map(str, union)), steps, walls, values, present)
+    _write_chunks(connection, attempt_id, rows[0].seq, np.array(union, np.int32), block)
+    connection.execute(sa.delete(tail).where(tail.c.attempt_id == attempt_id))
+
+
+def keyset(connection: sa.Connection, ids: np.ndarray) -> int:
+    """The id of this list of metrics, in this order; made when new."""
+    digest = hashlib.blake2b(ids.tobytes(), digest_size=16).hexdigest()
+    known = sa.select(keysets.c.id).where(keysets.c.digest == digest)
+    found = connection.scalar(known)
+    if found is not None:
+        return int(found)
+    made = connection.execute(insert_new(connection, keysets).values(digest=digest).on_conflict_do_nothing().returning(keysets.c.id))
+    new = made.scalar()
+    if new is None:  # another collector made it first
+        return int(connection.execute(known).scalar_one())
+    members = [{"keyset_id": new, "metric_id": m, "position": i} for i, m in enumerate(ids.tolist())]
+    if members:
+        connection.execute(sa.insert(keyset_metrics), members)
+    return int(new)
+
+
+def keyset_members(connection: sa.Connection, keyset_ids: set[int]) -> dict[int, np.ndarray]:
+    """keyset id -> (m,) metric ids in order of position."""
+    query = (
+        sa.select(keyset_metrics.c.keyset_id, keyset_metrics.c.metric_id)
+        .where(keyset_metrics.c.keyset_id.in_(keyset_ids))
+        .order_by(keyset_metrics.c.keyset_id, keyset_metrics.c.position)
+    )
+    members: dict[int, list[int]] = {one: [] for one in keyset_ids}
+    for keyset_id, metric_id in connection.execute(query):
+        members[keyset_id].append(metric_id)
+    return {one: np.array(ids, np.int32) for one, ids in members.items()}
+
+
+def insert_new(connection: sa.Connection, table: sa.Table) -> sa.dialects.postgresql.Insert:  # type: ignore[name-defined]
+    """An insert that knows ON CONFLICT, which Core spells once per database."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+    return insert(table)
+
+
+def last_steps(connection: sa.Connection, attempt_id: int) -> dict[int, int]:
+    """metric id -> the last step at which the attempt logged it."""
+    last: dict[int, int] = {}
+    sealed = (
+        sa.select(chunks.c.metric_id, chunks.c.positions, axes.c.steps)
+        .join(axes, (axes.c.attempt_id == chunks.c.attempt_id) & (axes.c.seq == chunks.c.seq))
+        .where(chunks.c.attempt_id == attempt_id)
+        .order_by(chunks.c.seq)
+    )
+    for metric_id, positions, steps in connection.execute(sealed):
+        at = -1 if positions is None else int(np.frombuffer(positions, np.uint16)[-1])
+        last[metric_id] = int(np.frombuffer(steps, np.int64)[at])
+    rows = connection.execute(
+        sa.select(tail.c.keyset_id, tail.c.steps).where(tail.c.attempt_id == attempt_id).order_by(tail.c.seq)
+    ).all()
+    members = keyset_members(connection, {row.keyset_id for row in rows})
+    for row in rows:
+        step = int(np.frombuffer(row.steps, np.int64)[-1])
+        last.update(dict.fromkeys(members[row.keyset_id].tolist(), step))
+    return last
+
+
+def update_latest(connection: sa.Connection, run_id: int, metric_ids: Sequence[int], block: Block) -> None:
+    """Keep the run's row of newest values; the block is newer than what the row holds."""
+    ids, steps, values = _last_of_each(np.array(metric_ids, np.int32), block)
+    wall = float(block.walls[-1])
+    new = {"step": int(block.steps[-1]), "wall": None if np.isnan(wall) else wall}
+    old = connection.execute(
+        sa.select(latest.c.metric_ids, latest.c.steps, latest.c.vals).where(latest.c.run_id == run_id)
+    ).one_or_none()
+    if old is not None and old.metric_ids != ids.tobytes():
+        ids, steps, values = _merged(old, ids, steps, values)
+    row = {**new, "metric_ids": ids.tobytes(), "steps": steps.tobytes(), "vals": values.tobytes()}
+    if old is None:
+        connection.execute(sa.insert(latest).values(run_id=run_id, **row))
+    else:
+        connection.execute(sa.update(latest).where(latest.c.run_id == run_id).values(row))
+
+
+def _last_of_each(ids: np.ndarray, block: Block) -> tuple[np.ndarray, Ints, Floats]:
+    order = np.argsort(ids, kind="stable")
+    if block.present is None:
+        return ids[order], np.full(len(ids), block.steps[-1]), block.values[-1, order]
+    here = order[block.present.any(axis=0)[order]]
+    row = len(block) - 1 - block.present[::-1].argmax(axis=0)
+    return ids[here], block.steps[row[here]], block.values[row[here], here]
+
+
+def _merged(old: sa.Row, ids: np.ndarray, steps: Ints, values: Floats) -> tuple[np.ndarray, Ints, Floats]:  # type: ignore[type-arg]
+    all_ids = np.concatenate([ids, np.frombuffer(old.metric_ids, np.int32)])
+    unique, first = np.unique(all_ids, return_index=True)  # the first of two equal ids is the new one
+    all_steps = np.concatenate([steps, np.frombuffer(old.steps, np.int64)])
+    all_values = np.concatenate([values, np.frombuffer(old.vals)])
+    return unique, all_steps[first], all_values[first]
+
+
+def renamed(block: Block, keep: np.ndarray) -> Block:
+    """The block with only the columns `keep` (m,) bool."""
+    names = tuple(name for name, kept in zip(block.names, keep, strict=True) if kept)
+    present = None if block.present is None else block.present[:, keep]
+    return replace(block, names=names, values=block.values[:, keep], present=present)

@@ -1,0 +1,186 @@
+"""Projects, runs, their configuration and where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.points import insert_new
+from db.redact import redact
+from db.schema import attempts, config, latest, lineage, projects, runs, settings, sources, unread
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run and its newest record. step and wall (s since the epoch) are None before the first point."""
+
+    id: int
+    project: str
+    name: str
+    trainer: str
+    step: int | None
+    wall: float | None
+    attempts: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.project}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A stretch of one source whose steps only go forward; superseded from `ends_at` on (None: live to its end)."""
+
+    id: int
+    run_id: int
+    source_id: int
+    number: int
+    line: int
+    first_step: int
+    last_step: int
+    ends_at: int | None
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a run: what was read of it."""
+
+    id: int
+    run_id: int
+    path: str
+    format: str
+    trainer: str
+    offset: int
+    size: int
+    modified: float
+    records: int
+    points: int
+    rows: int
+    first_step: int | None
+    last_step: int | None
+    unread: int
+
+
+def all_runs(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Run]:
+    """Every run (or these), by project and name."""
+    tries = sa.select(sa.func.count()).where(attempts.c.run_id == runs.c.id).scalar_subquery()
+    query = (
+        sa.select(runs.c.id, projects.c.name, runs.c.name, runs.c.trainer, latest.c.step, latest.c.wall, tries)
+        .join(projects, projects.c.id == runs.c.project_id)
+        .join(latest, latest.c.run_id == runs.c.id, isouter=True)
+        .order_by(projects.c.name, runs.c.name)
+    )
+    if run_ids is not None:
+        query = query.where(runs.c.id.in_(run_ids))
+    return [Run(*row) for row in connection.execute(query)]
+
+
+def find(connection: sa.Connection, names: Sequence[str]) -> list[Run]:
+    """The runs with these names, `project/name` or ids as text. Raises KeyError with the first that is unknown."""
+    known = all_runs(connection)
+    found: list[Run] = []
+    for name in names:
+        these = [run for run in known if name in (run.name, run.label, str(run.id))]
+        if not these:
+            raise KeyError(name)
+        found += [run for run in these if run not in found]
+    return found
+
+
+def make(connection: sa.Connection, project: str, name: str, trainer: str, place: str) -> int:
+    """The id of the run that lives at `place` in this project; made when new, with a name that is free."""
+    connection.execute(insert_new(connection, projects).values(name=project).on_conflict_do_nothing())
+    project_id = connection.execute(sa.select(projects.c.id).where(projects.c.name == project)).scalar_one()
+    here = sa.select(runs.c.id).where(runs.c.project_id == project_id, runs.c.place == place)
+    known = connection.scalar(here)
+    if known is not None:
+        return int(known)
+    values = {"project_id": project_id, "name": free_name(connection, project_id, name, place), "trainer": trainer, "place": place}
+    connection.execute(insert_new(connection, runs).values(**values).on_conflict_do_nothing())
+    return int(connection.execute(here).scalar_one())
+
+
+def free_name(connection: sa.Connection, project_id: int, name: str, place: str) -> str:
+    """Two runs of one name in one project: the second says where it lives."""
+    taken = sa.select(runs.c.id).where(runs.c.project_id == project_id, runs.c.name == name, runs.c.place != place)
+    return name if connection.scalar(taken) is None else f"{name} ({place})"
+
+
+def rename(connection: sa.Connection, run_id: int, name: str) -> None:
+    """The run learnt its own name (the log printed its config)."""
+    row = connection.execute(sa.select(runs.c.project_id, runs.c.name, runs.c.place).where(runs.c.id == run_id)).one()
+    if row.name != name and not row.name.startswith(f"{name} ("):
+        free = free_name(connection, row.project_id, name, row.place)
+        connection.execute(sa.update(runs).where(runs.c.id == run_id).values(name=free))
+
+
+def sources_of(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Source]:
+    """The files of these runs (of all when None), in the order in which they were first seen."""
+    columns = [sources.c[name] for name in Source.__dataclass_fields__]
+    query = sa.select(*columns).order_by(sources.c.id)
+    if run_ids is not None:
+        query = query.where(sources.c.run_id.in_(run_ids))
+    return [Source(*row) for row in connection.execute(query)]
+
+
+def attempts_of(connection: sa.Connection, run_ids: Collection[int]) -> list[Attempt]:
+    """The attempts of these runs, by run and number."""
+    columns = [attempts.c[name] for name in Attempt.__dataclass_fields__]
+    query = sa.select(*columns).where(attempts.c.run_id.in_(run_ids)).order_by(attempts.c.run_id, attempts.c.number)
+    return [Attempt(*row) for row in connection.execute(query)]
+
+
+def unread_of(connection: sa.Connection, source_ids: Collection[int]) -> dict[int, list[tuple[int, str]]]:
+    """source id -> [(line, why)] of what was set aside."""
+    query = sa.select(unread.c.source_id, unread.c.line, unread.c.why).where(unread.c.source_id.in_(source_ids))
+    found: dict[int, list[tuple[int, str]]] = {source_id: [] for source_id in source_ids}
+    for source_id, line, why in connection.execute(query.order_by(unread.c.line, unread.c.id)):
+        found[source_id].append((line, why))
+    return found
+
+
+def set_config(connection: sa.Connection, run_id: int, flat: Mapping[str, Any], canonical: Mapping[str, Any]) -> None:
+    """Merge settings over those known. flat: as the trainer names them, secrets are redacted here, before they are
+    stored; canonical: as Stepwell names them."""
+    _replace(connection, config, run_id, "key", redact(flat))
+    _replace(connection, settings, run_id, "name", canonical)
+
+
+def _replace(connection: sa.Connection, table: sa.Table, run_id: int, key: str, values: Mapping[str, Any]) -> None:
+    if values:
+        these = (table.c.run_id == run_id) & table.c[key].in_(list(values))
+        connection.execute(sa.delete(table).where(these))
+        rows = [{"run_id": run_id, key: name, "value": json.dumps(v, default=str)} for name, v in values.items()]
+        connection.execute(sa.insert(table), rows)
+
+
+def config_of(connection: sa.Connection, run_id: int) -> dict[str, Any]:
+    """The run's config as its trainer names it, flat with dots, secrets redacted."""
+    return _read(connection, config.c.key, config.c.value, config.c.run_id == run_id)
+
+
+def settings_of(connection: sa.Connection, run_id: int) -> dict[str, Any]:
+    """The run's canonical settings: context_limit, entropy_coef, clip_high …; only what its config says."""
+    return _read(connection, settings.c.name, settings.c.value, settings.c.run_id == run_id)
+
+
+def _read(connection: sa.Connection, key: Any, value: Any, where: Any) -> dict[str, Any]:
+    rows = connection.execute(sa.select(key, value).where(where).order_by(key))
+    return {name: json.loads(text) for name, text in rows}
+
+
+def link(connection: sa.Connection, run_id: int, parent_id: int, why: str) -> None:
+    """`run_id` started from a checkpoint of `parent_id`."""
+    connection.execute(sa.delete(lineage).where(lineage.c.run_id == run_id))
+    connection.execute(sa.insert(lineage).values(run_id=run_id, parent_id=parent_id, why=why))
+
+
+def parents(connection: sa.Connection) -> dict[int, tuple[int, str]]:
+    """run id -> (parent run id, why)."""
+    rows = connection.execute(sa.select(lineage.c.run_id, lineage.c.parent_id, lineage.c.why))
+    return {run_id: (parent_id, why) for run_id, parent_id, why in rows}
