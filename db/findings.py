@@ -60,7 +60,12 @@ def findings_of(
 def keep(connection: sa.Connection, run_id: int, source_id: int, said: Sequence[Mapping[str, Any]]) -> None:
     """Store statements of the detectors; a later one replaces the earlier one of its episode."""
     for one in said:
-        row = {**one, "run_id": run_id, "source_id": source_id, "evidence": json.dumps(one["evidence"], default=float)}
+        row = {
+            **one,
+            "run_id": run_id,
+            "source_id": source_id,
+            "evidence": json.dumps(one["evidence"], default=float),
+        }
         new = insert_new(connection, findings).values(row)
         episode = ["source_id", "attempt", "trouble", "detected_step"]
         rest = {name: new.excluded[name] for name in row if name not in episode}

@@ -69,7 +69,14 @@ def refresh(connection: sa.Connection, understand: Understand) -> int:
     changed = 0
     for metric in _metrics(connection.execute(sa.select(metrics))):
         meant = understand(metric.trainer, metric.name)
-        if meant != (metric.quantity, metric.unit, metric.caveat, metric.scale, metric.rank, metric.evaluation):
+        if meant != (
+            metric.quantity,
+            metric.unit,
+            metric.caveat,
+            metric.scale,
+            metric.rank,
+            metric.evaluation,
+        ):
             connection.execute(sa.update(metrics).where(metrics.c.id == metric.id).values(**meant._asdict()))
             changed += 1
     return changed

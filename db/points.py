@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import sqlalchemy as sa
 
-from db.block import Block, Floats, Ints
-from db.schema import attempts, axes, chunks, keyset_metrics, keysets, latest, tail
+from db.block import Block
+from db.schema import attempts, axes, chunks, keyset_metrics, keysets, tail
 
 SEAL = 256
 """Records of an attempt that rest in the tail before they are sealed. A reader fetches a tail row per live step, so
@@ -21,15 +20,17 @@ a larger tail slows reads; chunks of fewer than some hundred values waste pages.
 LONGEST = 8192  # records in one chunk: a sealed stretch of a long backlog stays a bounded BLOB (positions are uint16)
 
 
-def append(connection: sa.Connection, attempt_id: int, metric_ids: Sequence[int], block: Block, *, seal: bool = True) -> None:
+def append(
+    connection: sa.Connection, attempt_id: int, metric_ids: Sequence[int], block: Block, *, seal: bool = True
+) -> None:
     """Add records after those that the attempt has. metric_ids (m,) belong to block.names, in that order.
 
     seal=False keeps them in the tail, from where `take_back` can remove them.
     """
     if not len(block):
         return
-    counts = sa.select(attempts.c.records, attempts.c.tail_records).where(attempts.c.id == attempt_id)
-    records, waiting = connection.execute(counts).one()
+    counts = sa.select(attempts.c.records, attempts.c.tail_records, attempts.c.last_step)
+    records, waiting, last = connection.execute(counts.where(attempts.c.id == attempt_id)).one()
     ids = np.array(metric_ids, np.int32)
     if seal and len(block) >= SEAL:
         _seal_tail(connection, attempt_id)
@@ -43,7 +44,11 @@ def append(connection: sa.Connection, attempt_id: int, metric_ids: Sequence[int]
         if seal and waiting >= SEAL:
             _seal_tail(connection, attempt_id)
             waiting = 0
-    change = {"records": records + len(block), "tail_records": waiting, "last_step": int(block.steps[-1])}
+    change = {
+        "records": records + len(block),
+        "tail_records": waiting,
+        "last_step": max(last, int(block.steps.max())),
+    }
     connection.execute(sa.update(attempts).where(attempts.c.id == attempt_id).values(change))
 
 
@@ -123,7 +128,9 @@ def keyset(connection: sa.Connection, ids: np.ndarray) -> int:
     found = connection.scalar(known)
     if found is not None:
         return int(found)
-    made = connection.execute(insert_new(connection, keysets).values(digest=digest).on_conflict_do_nothing().returning(keysets.c.id))
+    made = connection.execute(
+        insert_new(connection, keysets).values(digest=digest).on_conflict_do_nothing().returning(keysets.c.id)
+    )
     new = made.scalar()
     if new is None:  # another collector made it first
         return int(connection.execute(known).scalar_one())
@@ -175,44 +182,3 @@ def last_steps(connection: sa.Connection, attempt_id: int) -> dict[int, int]:
         step = int(np.frombuffer(row.steps, np.int64)[-1])
         last.update(dict.fromkeys(members[row.keyset_id].tolist(), step))
     return last
-
-
-def update_latest(connection: sa.Connection, run_id: int, metric_ids: Sequence[int], block: Block) -> None:
-    """Keep the run's row of newest values; the block is newer than what the row holds."""
-    ids, steps, values = _last_of_each(np.array(metric_ids, np.int32), block)
-    wall = float(block.walls[-1])
-    new = {"step": int(block.steps[-1]), "wall": None if np.isnan(wall) else wall}
-    old = connection.execute(
-        sa.select(latest.c.metric_ids, latest.c.steps, latest.c.vals).where(latest.c.run_id == run_id)
-    ).one_or_none()
-    if old is not None and old.metric_ids != ids.tobytes():
-        ids, steps, values = _merged(old, ids, steps, values)
-    row = {**new, "metric_ids": ids.tobytes(), "steps": steps.tobytes(), "vals": values.tobytes()}
-    if old is None:
-        connection.execute(sa.insert(latest).values(run_id=run_id, **row))
-    else:
-        connection.execute(sa.update(latest).where(latest.c.run_id == run_id).values(row))
-
-
-def _last_of_each(ids: np.ndarray, block: Block) -> tuple[np.ndarray, Ints, Floats]:
-    order = np.argsort(ids, kind="stable")
-    if block.present is None:
-        return ids[order], np.full(len(ids), block.steps[-1]), block.values[-1, order]
-    here = order[block.present.any(axis=0)[order]]
-    row = len(block) - 1 - block.present[::-1].argmax(axis=0)
-    return ids[here], block.steps[row[here]], block.values[row[here], here]
-
-
-def _merged(old: sa.Row, ids: np.ndarray, steps: Ints, values: Floats) -> tuple[np.ndarray, Ints, Floats]:  # type: ignore[type-arg]
-    all_ids = np.concatenate([ids, np.frombuffer(old.metric_ids, np.int32)])
-    unique, first = np.unique(all_ids, return_index=True)  # the first of two equal ids is the new one
-    all_steps = np.concatenate([steps, np.frombuffer(old.steps, np.int64)])
-    all_values = np.concatenate([values, np.frombuffer(old.vals)])
-    return unique, all_steps[first], all_values[first]
-
-
-def renamed(block: Block, keep: np.ndarray) -> Block:
-    """The block with only the columns `keep` (m,) bool."""
-    names = tuple(name for name, kept in zip(block.names, keep, strict=True) if kept)
-    present = None if block.present is None else block.present[:, keep]
-    return replace(block, names=names, values=block.values[:, keep], present=present)

@@ -93,30 +93,40 @@ def find(connection: sa.Connection, names: Sequence[str]) -> list[Run]:
 
 
 def make(connection: sa.Connection, project: str, name: str, trainer: str, place: str) -> int:
-    """The id of the run that lives at `place` in this project; made when new, with a name that is free."""
-    connection.execute(insert_new(connection, projects).values(name=project).on_conflict_do_nothing())
-    project_id = connection.execute(sa.select(projects.c.id).where(projects.c.name == project)).scalar_one()
-    here = sa.select(runs.c.id).where(runs.c.project_id == project_id, runs.c.place == place)
+    """The id of the run that lives at `place`; made when new, with a name that is free in its project."""
+    here = sa.select(runs.c.id).where(runs.c.place == place)
     known = connection.scalar(here)
-    if known is not None:
-        return int(known)
-    values = {"project_id": project_id, "name": free_name(connection, project_id, name, place), "trainer": trainer, "place": place}
-    connection.execute(insert_new(connection, runs).values(**values).on_conflict_do_nothing())
-    return int(connection.execute(here).scalar_one())
+    if known is None:
+        project_id = _project(connection, project)
+        values = {
+            "project_id": project_id,
+            "name": _free(connection, project_id, name, place),
+            "trainer": trainer,
+        }
+        connection.execute(insert_new(connection, runs).values(**values, place=place).on_conflict_do_nothing())
+    return int(known or connection.execute(here).scalar_one())
 
 
-def free_name(connection: sa.Connection, project_id: int, name: str, place: str) -> str:
+def name_it(connection: sa.Connection, run_id: int, project: str | None, name: str | None) -> None:
+    """The run learnt its own names: its log printed a config, or the user said so."""
+    row = connection.execute(sa.select(runs.c.project_id, runs.c.name, runs.c.place).where(runs.c.id == run_id)).one()
+    project_id = _project(connection, project) if project else row.project_id
+    wanted = name or row.name
+    if project_id == row.project_id and (wanted == row.name or row.name == f"{wanted} ({row.place})"):
+        return
+    values = {"project_id": project_id, "name": _free(connection, project_id, wanted, row.place)}
+    connection.execute(sa.update(runs).where(runs.c.id == run_id).values(values))
+
+
+def _project(connection: sa.Connection, name: str) -> int:
+    connection.execute(insert_new(connection, projects).values(name=name).on_conflict_do_nothing())
+    return int(connection.execute(sa.select(projects.c.id).where(projects.c.name == name)).scalar_one())
+
+
+def _free(connection: sa.Connection, project_id: int, name: str, place: str) -> str:
     """Two runs of one name in one project: the second says where it lives."""
     taken = sa.select(runs.c.id).where(runs.c.project_id == project_id, runs.c.name == name, runs.c.place != place)
     return name if connection.scalar(taken) is None else f"{name} ({place})"
-
-
-def rename(connection: sa.Connection, run_id: int, name: str) -> None:
-    """The run learnt its own name (the log printed its config)."""
-    row = connection.execute(sa.select(runs.c.project_id, runs.c.name, runs.c.place).where(runs.c.id == run_id)).one()
-    if row.name != name and not row.name.startswith(f"{name} ("):
-        free = free_name(connection, row.project_id, name, row.place)
-        connection.execute(sa.update(runs).where(runs.c.id == run_id).values(name=free))
 
 
 def sources_of(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Source]:

@@ -47,8 +47,7 @@ runs = Table(
     _ref("project_id", "projects.id"),
     Column("name", Text, nullable=False),
     Column("trainer", Text, nullable=False),
-    Column("place", Text, nullable=False),  # folder (and stem) that tells two runs of one name apart
-    UniqueConstraint("project_id", "place"),
+    Column("place", Text, nullable=False, unique=True),  # where it lives: tells two runs of one name apart
 )
 
 sources = Table(
@@ -59,8 +58,10 @@ sources = Table(
     Column("path", Text, nullable=False, unique=True),
     Column("format", Text, nullable=False),
     Column("trainer", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),  # hash of the file's first bytes: tells growth from replacement
-    Column("fingerprint_bytes", Integer, nullable=False),
+    Column("head", Text, nullable=False),  # "length:hash" of the file's first bytes
+    Column(
+        "mark", Text, nullable=False
+    ),  # "length:hash" of the bytes before the place; both tell growth from replacement
     Column("size", BigInteger, nullable=False),  # as on disk, when last read
     Column("modified", Float, nullable=False),
     Column("offset", BigInteger, nullable=False),  # the place: bytes (decompressed) that are done with
@@ -85,6 +86,7 @@ attempts = Table(
     Column("line", Integer, nullable=False),  # attempts of one line continue or restart each other
     Column("first_step", BigInteger, nullable=False),
     Column("last_step", BigInteger, nullable=False),
+    Column("has_row", Boolean, nullable=False),  # before its first training row it supersedes nothing of that step
     Column("ends_at", BigInteger),  # a later attempt of the line has superseded it from this step on
     Column("records", Integer, nullable=False),
     Column("tail_records", Integer, nullable=False),

@@ -144,9 +144,21 @@ def pieces(
     """The sealed and then the waiting stretches of these metrics that reach beyond record `since`, in no order."""
     of_one_axis = (axes.c.attempt_id == chunks.c.attempt_id) & (axes.c.seq == chunks.c.seq)
     sealed = (
-        sa.select(chunks.c.attempt_id, chunks.c.metric_id, chunks.c.seq, axes.c.steps, axes.c.walls, chunks.c.vals, chunks.c.positions)
+        sa.select(
+            chunks.c.attempt_id,
+            chunks.c.metric_id,
+            chunks.c.seq,
+            axes.c.steps,
+            axes.c.walls,
+            chunks.c.vals,
+            chunks.c.positions,
+        )
         .join(axes, of_one_axis)
-        .where(chunks.c.attempt_id.in_(attempt_ids), chunks.c.metric_id.in_(metric_ids), axes.c.seq + axes.c.n > since)
+        .where(
+            chunks.c.attempt_id.in_(attempt_ids),
+            chunks.c.metric_id.in_(metric_ids),
+            axes.c.seq + axes.c.n > since,
+        )
     )
     for attempt_id, metric_id, seq, steps, walls, values, positions in connection.execute(sealed):
         axis, times = np.frombuffer(steps, np.int64), np.frombuffer(walls)
@@ -160,10 +172,21 @@ def pieces(
     waiting = (
         sa.select(tail.c.attempt_id, keyset_metrics.c.metric_id, tail.c.seq, tail.c.steps, tail.c.walls, value)
         .join(keyset_metrics, keyset_metrics.c.keyset_id == tail.c.keyset_id)
-        .where(tail.c.attempt_id.in_(attempt_ids), keyset_metrics.c.metric_id.in_(metric_ids), tail.c.seq + tail.c.n > since)
+        .where(
+            tail.c.attempt_id.in_(attempt_ids),
+            keyset_metrics.c.metric_id.in_(metric_ids),
+            tail.c.seq + tail.c.n > since,
+        )
     )
     for attempt_id, metric_id, seq, steps, walls, values in connection.execute(waiting):
-        yield Piece(attempt_id, metric_id, seq, np.frombuffer(steps, np.int64), np.frombuffer(walls), np.frombuffer(values))
+        yield Piece(
+            attempt_id,
+            metric_id,
+            seq,
+            np.frombuffer(steps, np.int64),
+            np.frombuffer(walls),
+            np.frombuffer(values),
+        )
 
 
 def _curve(metric: Metric, parts: list[Piece], tries: dict[int, _Try], history: bool) -> Series:

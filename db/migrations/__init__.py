@@ -24,9 +24,7 @@ def upgrade(engine: sa.Engine) -> None:
         if at == HEAD:
             return
         if at is not None and at > HEAD:
-            raise StoreTooNew(
-                f"the store is at step {at}, this Stepwell knows {HEAD}: please upgrade Stepwell"
-            )
+            raise StoreTooNew(f"the store is at step {at}, this Stepwell knows {HEAD}: please upgrade Stepwell")
         _lock(connection)
         from alembic import command
 

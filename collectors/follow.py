@@ -1,0 +1,255 @@
+"""One pass over the logs: discover, read, store. The points and the place in the file move in one transaction."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from collectors import discover, names
+from collectors.contract import Format, Part, Unread
+from collectors.discover import Found
+from collectors.store import keep_config, put, put_torn, take_back
+from collectors.tail import MARK, Log, head_of, mark_of, matches
+from db import runs as run_rows
+from db.block import Block
+from db.engine import reading, writing
+from db.sources import Overtaken, Place, add, claim, places, set_aside
+
+PIECE = 8 << 20
+LONGEST_LINE = 64 << 20
+WHOLE_LIMIT = 512 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What is known of one file after a pass, and how many points that pass stored."""
+
+    place: Place
+    new_points: int
+
+
+@dataclass(slots=True)
+class Refused:
+    """A file that no reader claimed, as it was then: looked at again only when it has changed."""
+
+    size: int
+    modified: float
+
+
+class Collector:
+    """Reads what is new under some paths, pass after pass. project: overrides what logs and folders say."""
+
+    def __init__(self, engine: sa.Engine, paths: Sequence[Path], project: str | None = None) -> None:
+        self.engine, self.paths, self.project = engine, [Path(path) for path in paths], project
+        self.refused: dict[Path, Refused] = {}
+
+    def pending(self) -> list[tuple[Found, Place | None]]:
+        """The files that may hold something new. Raises FileNotFoundError for a path that is not there."""
+        with reading(self.engine) as connection:
+            known = places(connection)
+        found = list(discover.walk(self.paths))
+        self._follow_renames(found, known)
+        return [(one, known.get(str(one.path))) for one in found if self._is_news(one, known.get(str(one.path)))]
+
+    def _is_news(self, found: Found, place: Place | None) -> bool:
+        if place is not None:
+            return (place.size, place.modified) != (found.size, found.modified)
+        refused = self.refused.get(found.path)
+        return refused is None or (refused.size, refused.modified) != (found.size, found.modified)
+
+    def _follow_renames(self, found: Iterable[Found], known: dict[str, Place]) -> None:
+        """train.log became train.log.1 (and perhaps a new train.log began): the place moves with the old bytes."""
+        families = _families(known)
+        for one in sorted(found, key=lambda one: one.path.name, reverse=True):  # log.2 before log.1: room for the next
+            relatives = families.get((one.path.parent, _base(one.path.name)), [])
+            if str(one.path) in known or not one.size or not relatives:
+                continue
+            before = next((place for place in relatives if place.path in known and _has_moved(place, one.path)), None)
+            if before is not None:
+                with writing(self.engine) as connection:
+                    known[str(one.path)] = claim(connection, replace(before, path=str(one.path)))
+                del known[before.path]
+
+    def read(self, found: Found, place: Place | None) -> FileReport | None:
+        """Read what is new in one file; None if it is no log (or is gone). Raises db.engine.StoreError."""
+        while True:
+            try:
+                return self._read(found, place)
+            except Overtaken:
+                with reading(self.engine) as connection:
+                    place = places(connection, [str(found.path)]).get(str(found.path))
+            except OSError:
+                return None
+
+    def _read(self, found: Found, place: Place | None) -> FileReport | None:
+        fmt = discover.formats().get(place.format) if place else discover.recognise(found.path)
+        if fmt is None:
+            self.refused[found.path] = Refused(found.size, found.modified)
+            return None
+        place = place or Place(str(found.path), fmt.NAME)
+        before = place.points
+        with Log(found.path) as log:
+            for step in _steps(log, fmt, place):
+                place = self._store(found, fmt, place, step)
+        return FileReport(place, place.points - before)
+
+    def _store(self, found: Found, fmt: Format, place: Place, step: _Step) -> Place:
+        """One step of a file into the store: all of it or nothing."""
+        with writing(self.engine) as connection:
+            if not place.id:
+                place = self._begin(connection, found, fmt, place, step.part)
+            else:
+                place = take_back(connection, place)
+            place = set_aside(connection, place, [(one.line, one.why) for one in step.part.unread])
+            place = put(connection, place, step.part, restarted=step.restarted, modified=found.modified)
+            keep_config(connection, place, step.part, self.project)
+            place = replace(place, **step.place)
+            if step.torn is not None:
+                place = put_torn(connection, place, step.torn, modified=found.modified)
+            return claim(connection, place)
+
+    def _begin(self, connection: sa.Connection, found: Found, fmt: Format, place: Place, part: Part) -> Place:
+        seen = [name for block in part.blocks for name in block.names]
+        trainer = names.recognise(seen, fmt.TRAINER)
+        who = discover.identify(found, fmt, part, self.project)
+        run_id = run_rows.make(connection, who.project, who.run, trainer, who.place)
+        return add(connection, replace(place, run_id=run_id, trainer=trainer))
+
+
+@dataclass(slots=True)
+class _Step:
+    """What one transaction stores: a part, where it leaves the file, and what its unfinished end may say."""
+
+    part: Part
+    place: dict[str, Any]
+    restarted: bool = False
+    torn: Part | None = None
+
+
+def _steps(log: Log, fmt: Format, place: Place) -> Iterator[_Step]:
+    """The file from its place to its end, as steps of bounded size; at least one, so that the row knows the file."""
+    if fmt.WHOLE:
+        yield _whole(log, fmt, place)
+        return
+    restarted = bool(place.head) and not matches(log, place.head, place.mark, place.offset)
+    offset, memory = (0, {}) if restarted else (place.offset, copy.deepcopy(place.memory))
+    head, size, before, first = head_of(log), PIECE, b"", True
+    while True:
+        data = log.read(offset, size)
+        ended = len(data) < size
+        part = fmt.read(data, memory, torn=False)
+        if not part.used and not ended:
+            if size < LONGEST_LINE:
+                size *= 2
+                continue
+            part = _skip_line(data, memory)
+        before, offset = (before + data[: part.used])[-MARK:], offset + part.used
+        if ended or part.used:
+            where = _where(log, offset, memory) | {"head": head, "mark": mark_of(log, offset, before)}
+            torn = _torn(fmt, data[part.used :], memory, log) if ended else None
+            yield _Step(part, where, restarted and first, torn)
+        if ended:
+            return
+        first, size = False, PIECE
+
+
+def _where(log: Log, offset: int, memory: dict[str, Any]) -> dict[str, Any]:
+    stat = log.stat
+    return {
+        "offset": offset,
+        "memory": copy.deepcopy(memory),
+        "size": stat.st_size,
+        "modified": stat.st_mtime,
+    }
+
+
+def _skip_line(data: bytes, memory: dict[str, Any]) -> Part:
+    """A line that is longer than any log's: set it aside up to its end, or as far as it is here."""
+    end = data.find(b"\n")
+    used = len(data) if end < 0 else end + 1
+    return Part(used=used, unread=[Unread(int(memory.get("line", 0)) + 1, f"a line of over {LONGEST_LINE >> 20} MiB")])
+
+
+def _torn(fmt: Format, rest: bytes, memory: dict[str, Any], log: Log) -> Part | None:
+    """What the unfinished end can be trusted to say; the next pass reads those bytes again."""
+    part = fmt.read(rest, copy.deepcopy(memory), torn=True) if rest else Part()
+    if log.problem:
+        part.unread.append(Unread(0, log.problem))
+    return part if part.blocks or part.unread else None
+
+
+def _whole(log: Log, fmt: Format, place: Place) -> _Step:
+    """A document that its writer rewrites: read from its start, and only what it adds to the last time is new."""
+    data = log.read(0, WHOLE_LIMIT)
+    memory = copy.deepcopy(place.memory)
+    part = fmt.read(data, memory.setdefault("reader", {}), torn=False)
+    if not part.used:  # half written: what was stored stands, the next pass reads it again
+        return _Step(Part(), _where(log, len(data), place.memory), torn=Part(unread=part.unread))
+    known = int(memory.get("records", 0))
+    retold = known <= sum(map(len, part.blocks)) and retelling(part.blocks, known) == memory.get(
+        "digest", retelling([], 0)
+    )
+    total = sum(map(len, part.blocks))
+    memory |= {"records": total, "digest": retelling(part.blocks, total)}
+    counts = {"rows": part.rows, "first_step": part.first_step, "last_step": part.last_step}
+    if retold:
+        part.blocks = list(_without(part.blocks, known))
+    return _Step(part, _where(log, len(data), memory) | counts, restarted=not retold)
+
+
+def retelling(blocks: Iterable[Block], first: int) -> str:
+    """A hash of the first so many records, whatever blocks they came in."""
+    told, left = hashlib.blake2b(digest_size=16), first
+    for block in blocks:
+        order = np.argsort(block.names)
+        sorted_names = np.array(block.names)[order]
+        cells, has = block.values[:, order], block.mask()[:, order]
+        for i in range(min(left, len(block))):
+            told.update(f"{block.steps[i]} {' '.join(sorted_names[has[i]])}".encode())
+            told.update(cells[i, has[i]].tobytes())
+        left -= min(left, len(block))
+    return told.hexdigest()
+
+
+def _without(blocks: Iterable[Block], first: int) -> Iterator[Block]:
+    for block in blocks:
+        if first < len(block):
+            yield block.rows(first, len(block))
+        first = max(0, first - len(block))
+
+
+def _base(name: str) -> str:
+    """train.log of train.log, train.log.1, train.log-20261120 and train.log.2.gz."""
+    return re.sub(r"([.-]\d+)?(\.gz)?$", "", name)
+
+
+def _families(known: dict[str, Place]) -> dict[tuple[Path, str], list[Place]]:
+    families: dict[tuple[Path, str], list[Place]] = {}
+    for place in known.values():
+        path = Path(place.path)
+        if place.head:
+            families.setdefault((path.parent, _base(path.name)), []).append(place)
+    return families
+
+
+def _has_moved(place: Place, to: Path) -> bool:
+    """Do the bytes that were read from this place now stand in another file, and no longer where they were?"""
+    try:
+        with Log(to) as log:
+            if not matches(log, place.head, place.mark, place.offset):
+                return False
+        old = Path(place.path)
+        if not old.exists():
+            return True
+        with Log(old) as log:
+            return not matches(log, place.head, place.mark, place.offset)
+    except OSError:
+        return False

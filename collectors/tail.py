@@ -1,0 +1,108 @@
+"""The bytes of a log that grows, tears, rotates, is truncated or replaced; compressed or not.
+
+The place is a number of (decompressed) bytes. Two short hashes stand beside it: of the file's first bytes and of
+those just before the place. If either no longer matches, the file is another one and is read from its start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+HEAD = 4096
+MARK = 256
+GZIP = b"\x1f\x8b"
+
+
+class Log:
+    """An open log: `read(offset, n)` gives decompressed bytes; `problem` says why a compressed one ended early."""
+
+    def __init__(self, path: Path) -> None:
+        self.file: BinaryIO = path.open("rb")
+        self.stat = os.fstat(self.file.fileno())
+        self.compressed = self.file.read(2) == GZIP
+        self.problem: str | None = None
+        self._rewind()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`; fewer only at the end. Forward reads of a compressed log are cheap."""
+        if not self.compressed:
+            self.file.seek(offset)
+            return self.file.read(size)
+        if offset < self._at - len(self._ready):
+            self._rewind()
+        self._skip_to(offset)
+        while len(self._ready) < size and self._inflate(size):
+            pass
+        data, self._ready = bytes(self._ready[:size]), self._ready[size:]
+        return data
+
+    def _rewind(self) -> None:
+        self.file.seek(0)
+        self._inflater = zlib.decompressobj(wbits=31)
+        self._ready = bytearray()
+        self._at = 0  # decompressed bytes so far
+        self._pending = b""
+
+    def _skip_to(self, offset: int) -> None:
+        while self._at < offset:
+            self._ready.clear()
+            if not self._inflate(1 << 20):
+                return
+        start = self._at - len(self._ready)
+        del self._ready[: max(0, offset - start)]
+
+    def _inflate(self, most: int) -> bool:
+        """Decompress a little more, never more than `most` bytes at once (a bomb must not fill the memory)."""
+        try:
+            if self._inflater.eof:
+                self._pending = self._inflater.unused_data or self.file.read(1 << 16)
+                if not self._pending.startswith(GZIP):
+                    return False
+                self._inflater = zlib.decompressobj(wbits=31)
+            self._pending = self._pending or self.file.read(1 << 16)
+            if not self._pending:
+                self.problem = "the gzip stream is cut: waiting for the rest"
+                return False
+            data = self._inflater.decompress(self._pending, most)
+            self._pending = self._inflater.unconsumed_tail
+        except zlib.error as error:
+            self.problem = f"the gzip stream is damaged: {error}"
+            return False
+        self._ready += data
+        self._at += len(data)
+        return True
+
+
+def stamp(data: bytes) -> str:
+    """ "length:hash" of a few bytes, to be held against the file later."""
+    return f"{len(data)}:{hashlib.blake2b(data, digest_size=12).hexdigest()}"
+
+
+def head_of(log: Log) -> str:
+    return stamp(log.read(0, HEAD))
+
+
+def mark_of(log: Log, offset: int, before: bytes = b"") -> str:
+    """The stamp of the bytes just before `offset`; `before` are those that are at hand."""
+    if len(before) >= min(MARK, offset):
+        return stamp(before[-MARK:] if offset else b"")
+    return stamp(log.read(max(0, offset - MARK), min(MARK, offset)))
+
+
+def matches(log: Log, head: str, mark: str, offset: int) -> bool:
+    """Is this still the file that was read up to `offset`? A head that was short when stamped is compared as far."""
+    known = log.read(0, int(head.split(":")[0]))
+    return stamp(known) == head and mark_of(log, offset) == mark

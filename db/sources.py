@@ -1,0 +1,210 @@
+"""The files that are being read, and the place up to which each is done with.
+
+A place is moved in the same transaction as the points that came from before it, and only by whoever read it last:
+`claim` fails for a second collector, which then reads the place again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.points import insert_new
+from db.schema import attempts, sources, unread
+
+MOST_UNREAD = 1000
+"""Lines kept per source; the count goes on, so that a log of garbage does not fill the store."""
+
+
+class Overtaken(Exception):
+    """Another collector has moved this place since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row of `sources`. memory: the reader's; provisional: how to take back what a torn end gave."""
+
+    path: str
+    format: str
+    id: int = 0
+    run_id: int = 0
+    trainer: str = ""
+    head: str = ""
+    mark: str = ""
+    size: int = 0
+    modified: float = 0.0
+    offset: int = 0
+    memory: dict[str, Any] = field(default_factory=dict)
+    provisional: dict[str, Any] | None = None
+    version: int = 0
+    records: int = 0
+    points: int = 0
+    rows: int = 0
+    first_step: int | None = None
+    last_step: int | None = None
+    unread: int = 0
+
+    def with_rows(self, rows: int, first_step: int | None, last_step: int | None) -> Place:
+        """After reading so many more rows."""
+        first = self.first_step if self.first_step is not None else first_step
+        return replace(
+            self,
+            rows=self.rows + rows,
+            first_step=first,
+            last_step=self.last_step if last_step is None else last_step,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """The attempt that a source is in; ends_at is set once another source has superseded it."""
+
+    id: int
+    number: int
+    line: int
+    first_step: int
+    last_step: int
+    records: int
+    has_row: bool
+    ends_at: int | None
+
+
+COLUMNS = [sources.c[name] for name in Place.__dataclass_fields__]
+
+
+def places(connection: sa.Connection, paths: Collection[str] | None = None) -> dict[str, Place]:
+    """path -> place of every file that is known (or of these)."""
+    query = sa.select(*COLUMNS)
+    if paths is not None:
+        query = query.where(sources.c.path.in_(paths))
+    return {row.path: _place(row) for row in connection.execute(query)}
+
+
+def _place(row: sa.Row) -> Place:  # type: ignore[type-arg]
+    values = row._asdict()
+    torn = values["provisional"]
+    return Place(
+        **{
+            **values,
+            "memory": json.loads(values["memory"]),
+            "provisional": json.loads(torn) if torn else None,
+        }
+    )
+
+
+def add(connection: sa.Connection, place: Place) -> Place:
+    """Make the row of a file that is new. Raises Overtaken if another collector has just made it."""
+    new = insert_new(connection, sources).values(_columns(place)).on_conflict_do_nothing().returning(sources.c.id)
+    made = connection.execute(new).scalar()
+    if made is None:
+        raise Overtaken(place.path)
+    return replace(place, id=int(made))
+
+
+def claim(connection: sa.Connection, place: Place) -> Place:
+    """Write the row of a place that was read at this version. Raises Overtaken if it has moved since."""
+    mine = (sources.c.id == place.id) & (sources.c.version == place.version)
+    moved = replace(place, version=place.version + 1)
+    if connection.execute(sa.update(sources).where(mine).values(_columns(moved))).rowcount != 1:
+        raise Overtaken(place.path)
+    return moved
+
+
+def _columns(place: Place) -> dict[str, Any]:
+    values = {name: getattr(place, name) for name in Place.__dataclass_fields__ if name != "id"}
+    torn = place.provisional
+    return {
+        **values,
+        "memory": json.dumps(place.memory),
+        "provisional": None if torn is None else json.dumps(torn),
+    }
+
+
+def set_aside(connection: sa.Connection, place: Place, lines: Iterable[tuple[int, str]]) -> Place:
+    """Record (line, why) of what could not be read."""
+    found = [{"source_id": place.id, "line": line, "why": why[:500]} for line, why in lines]
+    kept = found[: max(0, MOST_UNREAD - place.unread)]
+    if kept:
+        connection.execute(sa.insert(unread), kept)
+    return replace(place, unread=place.unread + len(found))
+
+
+def current(connection: sa.Connection, source_id: int) -> Trying | None:
+    """The newest attempt of a source."""
+    columns = [attempts.c[name] for name in Trying.__dataclass_fields__]
+    query = sa.select(*columns).where(attempts.c.source_id == source_id).order_by(attempts.c.number.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Trying(*row)
+
+
+def open_attempt(connection: sa.Connection, place: Place, first_step: int, metric_ids: Collection[int]) -> Trying:
+    """The next attempt of the place's run. It goes on with, or supersedes, the newest attempt of the same container
+    that shares a metric with it; else it starts a line of its own (train.jsonl beside eval.jsonl)."""
+    newest = connection.scalar(sa.select(sa.func.max(attempts.c.number)).where(attempts.c.run_id == place.run_id)) or 0
+    number = int(newest) + 1
+    line = _line(connection, place, metric_ids) or number
+    values = {
+        "run_id": place.run_id,
+        "source_id": place.id,
+        "number": number,
+        "line": line,
+        "first_step": first_step,
+    }
+    blank = {"last_step": first_step, "records": 0, "tail_records": 0, "has_row": False}
+    made = connection.execute(sa.insert(attempts).values(**values, **blank).returning(attempts.c.id)).scalar_one()
+    supersede(connection, place.run_id, line)
+    return Trying(int(made), number, line, first_step, first_step, 0, False, None)
+
+
+def _line(connection: sa.Connection, place: Place, metric_ids: Collection[int]) -> int | None:
+    from db.points import last_steps
+
+    query = (
+        sa.select(attempts.c.id, attempts.c.line)
+        .join(sources, sources.c.id == attempts.c.source_id)
+        .where(attempts.c.run_id == place.run_id, sources.c.format == place.format)
+        .order_by(attempts.c.number.desc())
+    )
+    seen: set[int] = set()
+    for attempt_id, line in connection.execute(query):
+        if line not in seen and not last_steps(connection, attempt_id).keys().isdisjoint(metric_ids):
+            return int(line)
+        seen.add(line)
+    return None
+
+
+def first_row(connection: sa.Connection, attempt: Trying, run_id: int, step: int) -> Trying:
+    """The attempt's first training row: it supersedes from there, not from a validation record before it."""
+    values = {"first_step": step, "has_row": True}
+    connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(values))
+    if step != attempt.first_step:
+        supersede(connection, run_id, attempt.line)
+    return replace(attempt, first_step=step, has_row=True)
+
+
+def restore(connection: sa.Connection, attempt: Trying, run_id: int) -> None:
+    """The attempt's row as it was."""
+    values = {"first_step": attempt.first_step, "last_step": attempt.last_step, "has_row": attempt.has_row}
+    connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(values))
+    supersede(connection, run_id, attempt.line)
+
+
+def close_attempt(connection: sa.Connection, attempt: Trying, run_id: int) -> None:
+    """Take back an attempt that only a torn end had opened."""
+    connection.execute(sa.delete(attempts).where(attempts.c.id == attempt.id))
+    supersede(connection, run_id, attempt.line)
+
+
+def supersede(connection: sa.Connection, run_id: int, line: int) -> None:
+    """Each attempt of a line ends where the earliest of the later ones starts."""
+    mine = (attempts.c.run_id == run_id) & (attempts.c.line == line)
+    columns = (attempts.c.id, attempts.c.first_step, attempts.c.ends_at)
+    ends: int | None = None
+    for row in connection.execute(sa.select(*columns).where(mine).order_by(attempts.c.number.desc())).all():
+        if row.ends_at != ends:
+            connection.execute(sa.update(attempts).where(attempts.c.id == row.id).values(ends_at=ends))
+        ends = row.first_step if ends is None else min(ends, row.first_step)
