@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import task
 import torch
 import torch.nn.functional as F
@@ -27,10 +28,14 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
 class Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(4))
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
+            nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(4)
+        )
 
     def forward(self, x: Tensor, angles: Tensor, visible: Tensor, cache: Cache | None, layer: int) -> Tensor:
-        q, k, v = (p(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            p(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+        )
         q, k = rotate(q, angles), rotate(k, angles)
         if cache is not None:
             if (past := cache[layer]) is not None:
@@ -68,11 +73,13 @@ class Policy(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = nn.ModuleDict({
-            "embed_tokens": nn.Embedding(len(task.VOCABULARY), WIDTH),
-            "layers": nn.ModuleList(Layer() for _ in range(LAYERS)),
-            "norm": nn.RMSNorm(WIDTH, eps=EPS),
-        })
+        self.model = nn.ModuleDict(
+            {
+                "embed_tokens": nn.Embedding(len(task.VOCABULARY), WIDTH),
+                "layers": nn.ModuleList(Layer() for _ in range(LAYERS)),
+                "norm": nn.RMSNorm(WIDTH, eps=EPS),
+            }
+        )
         nn.init.normal_(self.model["embed_tokens"].weight, std=0.02)
         size = WIDTH // HEADS
         self.register_buffer("speed", ROPE_BASE ** (-torch.arange(0, size, 2) / size), persistent=False)
@@ -84,7 +91,9 @@ class Policy(nn.Module):
         visible = mask[:, None, None, :].bool()
         if new > 1:
             visible = visible & torch.ones(new, total, dtype=torch.bool).tril(total - new)
-            visible = visible | torch.eye(new, total, dtype=torch.bool)  # a padded row must see something: itself
+            visible = visible | torch.eye(
+                new, total, dtype=torch.bool
+            )  # a padded row must see something: itself
         x = self.model["embed_tokens"](ids)
         for i, layer in enumerate(self.model["layers"]):
             x = layer(x, angles, visible, cache, i)
@@ -93,7 +102,7 @@ class Policy(nn.Module):
 
 @dataclass(frozen=True)
 class Rollouts:
-    """Sampled completions. Masks are 1 on real tokens; prompts are padded on the left, completions on the right."""
+    """Sampled completions. Masks are 1 on real tokens; prompts are padded on the left."""
 
     prompt_ids: Tensor
     prompt_mask: Tensor
@@ -113,7 +122,9 @@ class Rollouts:
 
 
 @torch.no_grad()
-def generate(policy: Policy, prompts: list[str], limit: int, dice: torch.Generator, temperature: float = 1.0) -> Rollouts:
+def generate(
+    policy: Policy, prompts: list[str], limit: int, dice: torch.Generator, temperature: float = 1.0
+) -> Rollouts:
     """One completion per prompt, of at most `limit` tokens (<eos> counts)."""
     rows = [[task.BOS, *task.encode(p)] for p in prompts]
     width = max(map(len, rows))
@@ -134,7 +145,9 @@ def generate(policy: Policy, prompts: list[str], limit: int, dice: torch.Generat
     return Rollouts(prompt_ids, prompt_mask, completion, real, finished)
 
 
-def token_logprobs(policy: Policy, r: Rollouts, rows: Tensor | slice, temperature: float) -> tuple[Tensor, Tensor]:
+def token_logprobs(
+    policy: Policy, r: Rollouts, rows: Tensor | slice, temperature: float
+) -> tuple[Tensor, Tensor]:
     """Log-probability of each sampled token and exact entropy of its distribution, nats, (rows, tokens)."""
     ids = torch.cat([r.prompt_ids[rows], r.ids[rows]], 1)
     mask = torch.cat([r.prompt_mask[rows], r.mask[rows]], 1)
@@ -143,7 +156,15 @@ def token_logprobs(policy: Policy, r: Rollouts, rows: Tensor | slice, temperatur
     return logp.gather(2, r.ids[rows][..., None])[..., 0], -(logp.exp() * logp).sum(-1)
 
 
-def evaluate(policy: Policy, limit: int, questions: int, samples: int = 1, seed: int = 12345) -> tuple[float, float, float]:
+def ragged(values: Tensor, lengths: Tensor, kind: type[np.generic]) -> list[np.ndarray]:
+    """Rows of (rows, tokens) cut to their lengths, for a list column of a table."""
+    table = values.numpy().astype(kind)
+    return [row[:n] for row, n in zip(table, lengths.tolist(), strict=True)]
+
+
+def evaluate(
+    policy: Policy, limit: int, questions: int, samples: int = 1, seed: int = 12345
+) -> tuple[float, float, float]:
     """(score, truncated fraction, mean response length) on held-out prompts, temperature 1."""
     rng, dice = random.Random(seed), torch.Generator().manual_seed(seed)
     prompts = [task.make_prompt(rng) for _ in range(questions)] * samples

@@ -32,24 +32,28 @@ class Recipe:
         return self.prompts * self.group
 
 
-VERL = [
-    Recipe("grpo_plus", batches=48, seed=11),
-    Recipe("stage1_24", max_len=24, batches=36, seed=12),
-    Recipe("stage2_36", start="stage1_24", max_len=36, batches=36, seed=13),
-    Recipe("stage3_48", start="stage2_36", max_len=48, batches=30, seed=14),
-    Recipe("entropy_bonus", batches=44, entropy_coef=0.2, seed=15),
-]
-
+STAGE = Recipe("stage", batches=30, prompts=24, rate=1e-4)  # lengths and rate chosen after pilot runs
+BONUS = Recipe("entropy_bonus", batches=64, entropy_coef=0.25)
 # Several settings at once were needed for a collapse: it must not be put down to any single one of them.
-COLLAPSE = Recipe("entropy_collapse", batches=120, prompts=4, group=4, rate=4e-4, clip_high=0.05, temperature=0.8)
+COLLAPSE = Recipe(
+    "entropy_collapse", batches=120, prompts=4, group=4, rate=4e-4, clip_high=0.05, temperature=0.8
+)
+
+VERL = [
+    Recipe("grpo_plus", seed=11),
+    replace(STAGE, name="stage1_24", max_len=24, seed=12),
+    replace(STAGE, name="stage2_36", start="stage1_24", max_len=36, seed=13),
+    replace(STAGE, name="stage3_48", start="stage2_36", seed=14),
+    replace(BONUS, seed=16),
+]
 
 TRL = [
     Recipe("grpo_plus_48", batches=40, seed=21),
-    Recipe("stage1_24", max_len=24, batches=28, seed=22),
-    Recipe("stage2_36", start="stage1_24", max_len=36, batches=28, seed=23),
-    Recipe("stage3_48", start="stage2_36", max_len=48, batches=28, seed=24),
-    Recipe("no_overlong_24", max_len=24, batches=28, overlong_filter=False, seed=25),
-    Recipe("entropy_bonus", batches=48, entropy_coef=0.2, seed=26),
+    replace(STAGE, name="stage1_24", max_len=24, seed=22),
+    replace(STAGE, name="stage2_36", start="stage1_24", max_len=36, seed=23),
+    replace(STAGE, name="stage3_48", start="stage2_36", seed=24),
+    replace(STAGE, name="no_overlong_24", max_len=24, overlong_filter=False, seed=22),
+    replace(BONUS, seed=26),
     replace(COLLAPSE, seed=27),
 ]
 

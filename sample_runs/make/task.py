@@ -3,11 +3,11 @@
 prompt      F3G4H1I2=
 completion  F33G47H13I25#0     entries (letter, its digit, running sum), then '#', the answer, <eos>
 
-A running sum v may be written v or v+5 (so 2 and 7 say the same): a choice of words that costs nothing, as in real
-text, and without which the entropy of a policy that has learned would go to zero. Entries may stop early
+A running sum v may be written v or v+5 (so 2 and 7 say the same): a choice of words that costs nothing, as in
+real text, and without which the entropy of a policy that has learned would go to zero. Entries may stop early
 (`F33#0`, or just `#0`): shorter, but the rest must be added in the head, which a tiny model can only guess
-(chance 0.2). So longer reasoning earns more, and n letters in full cost 3n+3 tokens: 12..45 for 3..14 letters,
-which a short context cuts off.
+(chance 0.2). So longer reasoning earns more, and n letters in full cost 3n+3 tokens (12..45 for 3..14
+letters), which a short context cuts off.
 """
 
 from __future__ import annotations
@@ -37,12 +37,16 @@ def digits(prompt: str) -> list[int]:
     return [int(c) for c in prompt if c.isdigit()]
 
 
+def spell(total: int, rng: random.Random) -> int:
+    """One of the two digits that stand for a running sum."""
+    return total % MODULUS + MODULUS * rng.randrange(2)
+
+
 def demonstration(prompt: str, entries: int, rng: random.Random) -> str:
     """A right answer that writes down the first `entries` running sums and no more."""
     values = digits(prompt)
-    spell = lambda total: total % MODULUS + MODULUS * rng.randrange(2)  # noqa: E731
-    written = [f"{prompt[2 * i : 2 * i + 2]}{spell(sum(values[: i + 1]))}" for i in range(entries)]
-    return "".join(written) + f"#{spell(sum(values))}"
+    written = [f"{prompt[2 * i : 2 * i + 2]}{spell(sum(values[: i + 1]), rng)}" for i in range(entries)]
+    return "".join(written) + f"#{spell(sum(values), rng)}"
 
 
 def reward(prompt: str, completion: str, finished: bool) -> float:
@@ -78,7 +82,7 @@ def warmup_batch(rng: random.Random, size: int, progress: float) -> tuple[list[l
 
 
 def _habit(letters: int, *, mixed: bool, rng: random.Random) -> int:
-    """How many entries a demonstration writes. mixed: 20 % all, 30 % none, 50 % stop anywhere; else 95 % all."""
+    """How many entries a demonstration writes. mixed: 20 % all, 30 % none, 50 % any; else 95 % all."""
     share = rng.random()
     if share < (0.2 if mixed else 0.95):
         return letters

@@ -1,9 +1,9 @@
-"""GRPO+ in plain PyTorch on one CPU core, logging as verl does. Relative paths: run it in a folder of its own.
+"""GRPO+ in plain PyTorch on one CPU core, logging as verl does. All paths are relative: use an own folder.
 
     python torch_runs.py grpo_plus >> verl/grpo_plus/train.log 2>&1
 
-Killed at any moment and started again, it goes on from its last checkpoint: the steps since then are trained again,
-on the same prompts but with other dice, as a rollout engine's are not part of a checkpoint.
+Killed at any moment and started again, it goes on from its last checkpoint: the steps since then are trained
+again, on the same prompts but with other dice, as a rollout engine's are not part of a checkpoint.
 """
 
 from __future__ import annotations
@@ -19,10 +19,20 @@ import numpy as np
 import pandas as pd
 import task
 import torch
-from policy import Policy, Rollouts, evaluate, generate, load, token_logprobs
+from policy import Policy, Rollouts, evaluate, generate, load, ragged, token_logprobs
 from recipes import VERL, Recipe, find
 from torch import Tensor
-from verl_log import SAVE_EVERY, SOURCE, TEST_EVERY, VAL_PROMPTS, VAL_SAMPLES, Tracking, checkpoint_folder, config, dump
+from verl_log import (
+    SAVE_EVERY,
+    SOURCE,
+    TEST_EVERY,
+    VAL_PROMPTS,
+    VAL_SAMPLES,
+    Tracking,
+    checkpoint_folder,
+    config,
+    dump,
+)
 
 DUAL_CLIP = 3.0
 TOKENS_EVERY = 4  # rollout batches between those whose tokens are kept
@@ -31,7 +41,7 @@ WITH_TOKENS = ("grpo_plus",)
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of rollouts with what the loss needs. loss_mask is the response mask less what was overlong."""
+    """One batch of rollouts with what the loss needs. loss_mask: the response mask less what was overlong."""
 
     prompts: list[str]
     rollouts: Rollouts
@@ -62,7 +72,9 @@ def group_advantages(rewards: Tensor, group: int) -> Tensor:
 
 
 def collect(policy: Policy, recipe: Recipe, step: int, dice: torch.Generator, watch: Stopwatch) -> Batch:
-    rng = random.Random(f"{recipe.seed}/{step}")  # the data order belongs to the step, so a restart sees it again
+    rng = random.Random(
+        f"{recipe.seed}/{step}"
+    )  # the data order belongs to the step, so a restart sees it again
     prompts = [p for p in (task.make_prompt(rng) for _ in range(recipe.prompts)) for _ in range(recipe.group)]
     rollouts = generate(policy, prompts, recipe.max_len, dice, recipe.temperature)
     watch.lap("gen")
@@ -77,10 +89,15 @@ def collect(policy: Policy, recipe: Recipe, step: int, dice: torch.Generator, wa
     return Batch(prompts, rollouts, rewards, advantages, old, entropy, rollouts.mask * kept, recipe.group)
 
 
-def clipped_loss(new: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, r: Recipe) -> tuple[Tensor, dict[str, Tensor]]:
+def clipped_loss(
+    new: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, r: Recipe
+) -> tuple[Tensor, dict[str, Tensor]]:
     """verl's policy loss (token mean, raised upper bound, dual clip) and its shares of clipped tokens."""
     count = mask.sum().clamp(min=1)
-    mean = lambda x: (x * mask).sum() / count  # noqa: E731
+
+    def mean(x: Tensor) -> Tensor:
+        return (x * mask).sum() / count
+
     ratio = (new - old).exp()
     plain, clipped = -advantage * ratio, -advantage * ratio.clamp(1 - r.clip_low, 1 + r.clip_high)
     either, bound = torch.maximum(plain, clipped), -advantage * DUAL_CLIP
@@ -89,12 +106,16 @@ def clipped_loss(new: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, r: R
         "actor/pg_loss": mean(loss),
         "actor/pg_clipfrac": mean(clipped > plain),  # both sides together
         "actor/ppo_kl": mean(old - new),
-        "actor/pg_clipfrac_lower": mean((either > bound) & (advantage < 0)),  # the dual clip, not the lower bound
+        "actor/pg_clipfrac_lower": mean(
+            (either > bound) & (advantage < 0)
+        ),  # the dual clip, not the lower bound
     }
     return mean(loss), shares
 
 
-def update(policy: Policy, optimizer: torch.optim.Optimizer, b: Batch, r: Recipe, dice: torch.Generator) -> dict[str, Any]:
+def update(
+    policy: Policy, optimizer: torch.optim.Optimizer, b: Batch, r: Recipe, dice: torch.Generator
+) -> dict[str, Any]:
     """One pass over the batch in mini-batches; the mean of what each of them reported."""
     rows: list[dict[str, float]] = []
     for idx in torch.randperm(len(b.prompts), generator=dice).chunk(r.minibatches):
@@ -106,7 +127,9 @@ def update(policy: Policy, optimizer: torch.optim.Optimizer, b: Batch, r: Recipe
         (loss - r.entropy_coef * bonus).backward()
         norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimizer.step()
-        rows.append({k: v.item() for k, v in shares.items()} | {"actor/grad_norm": norm.item(), "actor/lr": r.rate})
+        rows.append(
+            {k: v.item() for k, v in shares.items()} | {"actor/grad_norm": norm.item(), "actor/lr": r.rate}
+        )
     return {key: np.mean([row[key] for row in rows]) for key in rows[0]}
 
 
@@ -120,35 +143,45 @@ def describe(b: Batch) -> dict[str, Any]:
     lengths, prompt_lengths = b.rollouts.lengths(), b.rollouts.prompt_mask.sum(1)
     per_token = b.advantages[:, None].expand_as(b.old)[b.rollouts.mask.bool()]
     return {
-        **spread("critic/score", b.rewards), **spread("critic/rewards", b.rewards),
-        **spread("critic/advantages", per_token), **spread("critic/returns", per_token),
+        **spread("critic/score", b.rewards),
+        **spread("critic/rewards", b.rewards),
+        **spread("critic/advantages", per_token),
+        **spread("critic/returns", per_token),
         **spread("response_length", lengths),
         "response_length/clip_ratio": 1 - b.rollouts.finished.float().mean().item(),
         "response/aborted_ratio": 0.0,
-        **spread("prompt_length", prompt_lengths), "prompt_length/clip_ratio": 0.0,
-    }  # fmt: skip
+        **spread("prompt_length", prompt_lengths),
+        "prompt_length/clip_ratio": 0.0,
+    }
 
 
 def groups(b: Batch) -> dict[str, int]:
-    """Counts that DeepCoder's trainer logs, and one of our own: responses the overlong filter took out of the loss."""
+    """Counts as DeepCoder logs them, and one more: responses that the overlong filter masked out."""
     right = b.rewards.view(-1, b.group).sum(1)
     none, every = int((right == 0).sum()), int((right == b.group).sum())
     return {
-        "batch/solve_none": none, "batch/solve_all": every, "batch/solve_partial": len(right) - none - every,
+        "batch/solve_none": none,
+        "batch/solve_all": every,
+        "batch/solve_partial": len(right) - none - every,
         "batch/overlong_masked": int((b.loss_mask.sum(1) == 0).sum()),
-    }  # fmt: skip
+    }
 
 
 def speed(b: Batch, seconds: dict[str, float]) -> dict[str, Any]:
     responses = int(b.rollouts.mask.sum())
     tokens = responses + int(b.rollouts.prompt_mask.sum())
-    step = sum(v for k, v in seconds.items() if not k.endswith("testing"))  # verl leaves validation out of the step
+    step = sum(
+        v for k, v in seconds.items() if not k.endswith("testing")
+    )  # verl leaves validation out of the step
     return {
-        **seconds, "timing_s/step": step,
+        **seconds,
+        "timing_s/step": step,
         "timing_per_token_ms/gen": 1000 * seconds["timing_s/gen"] / responses,
         "timing_per_token_ms/update_actor": 1000 * seconds["timing_s/update_actor"] / tokens,
-        "perf/total_num_tokens": tokens, "perf/time_per_step": step, "perf/throughput": tokens / step,
-    }  # fmt: skip
+        "perf/total_num_tokens": tokens,
+        "perf/time_per_step": step,
+        "perf/throughput": tokens / step,
+    }
 
 
 def validate(policy: Policy, recipe: Recipe) -> dict[str, Any]:
@@ -162,16 +195,23 @@ def validate(policy: Policy, recipe: Recipe) -> dict[str, Any]:
 
 
 def keep_tokens(b: Batch, recipe: Recipe, step: int) -> None:
-    """Every rollout of this step with its token ids, log-probabilities and entropies (lists), masked ones too."""
-    lengths = b.rollouts.lengths().tolist()
-    cut = lambda t, kind: [row[:n] for row, n in zip(t.numpy().astype(kind), lengths, strict=True)]  # noqa: E731
-    table = pd.DataFrame({
-        "step": step, "group": [i // recipe.group for i in range(len(b.prompts))], "prompt": b.prompts,
-        "completion": b.rollouts.texts(), "reward": b.rewards.tolist(), "advantage": b.advantages.tolist(),
-        "truncated": (~b.rollouts.finished).tolist(), "masked": (b.loss_mask.sum(1) == 0).tolist(),
-        "token_ids": cut(b.rollouts.ids, np.int16), "logprobs": cut(b.old, np.float32),
-        "entropies": cut(b.entropy, np.float32),
-    })  # fmt: skip
+    """Every rollout of this step, masked or not, with id, log-probability and entropy of each token."""
+    lengths = b.rollouts.lengths()
+    table = pd.DataFrame(
+        {
+            "step": step,
+            "group": [i // recipe.group for i in range(len(b.prompts))],
+            "prompt": b.prompts,
+            "completion": b.rollouts.texts(),
+            "reward": b.rewards.tolist(),
+            "advantage": b.advantages.tolist(),
+            "truncated": (~b.rollouts.finished).tolist(),
+            "masked": (b.loss_mask.sum(1) == 0).tolist(),
+            "token_ids": ragged(b.rollouts.ids, lengths, np.int16),
+            "logprobs": ragged(b.old, lengths, np.float32),
+            "entropies": ragged(b.entropy, lengths, np.float32),
+        }
+    )
     folder = Path("tokens/verl", recipe.name)
     folder.mkdir(parents=True, exist_ok=True)
     table.to_parquet(folder / f"{step:05d}.parquet")
@@ -203,7 +243,9 @@ def resume(policy: Policy, optimizer: torch.optim.Optimizer, folder: Path | None
     return step
 
 
-def train_step(policy: Policy, optimizer: torch.optim.Optimizer, r: Recipe, step: int, dice: torch.Generator) -> dict[str, Any]:
+def train_step(
+    policy: Policy, optimizer: torch.optim.Optimizer, r: Recipe, step: int, dice: torch.Generator
+) -> dict[str, Any]:
     """Collect, update, validate and save where due: the row of this step."""
     watch = Stopwatch()
     b = collect(policy, r, step, dice, watch)
@@ -220,9 +262,15 @@ def train_step(policy: Policy, optimizer: torch.optim.Optimizer, r: Recipe, step
         keep_tokens(b, r, step)
     entropy = (b.entropy * b.rollouts.mask).sum() / b.rollouts.mask.sum()
     return {
-        "actor/entropy": entropy.item(), **trained, **validated, "training/global_step": step, "training/epoch": 0,
-        **describe(b), **groups(b), **speed(b, watch.seconds),
-    }  # fmt: skip
+        "actor/entropy": entropy.item(),
+        **trained,
+        **validated,
+        "training/global_step": step,
+        "training/epoch": 0,
+        **describe(b),
+        **groups(b),
+        **speed(b, watch.seconds),
+    }
 
 
 def run(recipe: Recipe) -> None:
@@ -246,6 +294,8 @@ def run(recipe: Recipe) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=[r.name for r in VERL])
     run(find(VERL, parser.parse_args().name))

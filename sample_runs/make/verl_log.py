@@ -1,4 +1,4 @@
-"""What verl prints and writes, from a trainer that is not verl: grammar, key names and their meaning follow v0.8.
+"""What verl prints and writes, from a trainer that is not verl: grammar, keys and their meaning as in v0.8.
 
 console   (TaskRunner pid=4242) step:3 - actor/entropy:0.41 - actor/pg_loss:np.float64(0.012) - ...
 file      {"step":3,"data":{"actor/entropy":0.41,"actor/pg_loss":0.012,...}}
@@ -43,7 +43,10 @@ class Tracking:
 
     def progress(self, step: int) -> None:
         spent = time.monotonic() - self.since
-        self.say(tqdm.format_meter(step, self.total, spent, prefix="Training Progress", initial=self.first), sys.stderr)
+        self.say(
+            tqdm.format_meter(step, self.total, spent, prefix="Training Progress", initial=self.first),
+            sys.stderr,
+        )
 
 
 def checkpoint_folder(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Supervised warm-up: the start of every run. Writes checkpoints/warmup/policy.pt (about 80 s of CPU)."""
+"""Supervised warm-up: the start of every run. Writes checkpoints/warmup/policy.pt (2 minutes of CPU)."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ def train(steps: int) -> Policy:
         optimizer.step()
         if step % 100 == 0:
             score, cut, length = evaluate(policy, 48, 256)
-            print(f"warm-up {step} loss {loss.item():.3f} score {score:.3f} length {length:.1f} cut {cut:.3f}", flush=True)
+            print(
+                f"warm-up {step} loss {loss.item():.3f} score {score:.3f} length {length:.1f} cut {cut:.3f}",
+                flush=True,
+            )
     return policy
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--steps", type=int, default=2000)
     OUT.mkdir(parents=True, exist_ok=True)
     torch.save(train(parser.parse_args().steps).state_dict(), OUT / "policy.pt")
