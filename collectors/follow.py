@@ -18,7 +18,7 @@ from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
 from collectors.store import keep_config, put, put_torn, take_back
 from collectors.tail import MARK, Log, head_of, mark_of, matches
-from db import runs as run_rows
+from db import runs
 from db.block import Block
 from db.engine import reading, writing
 from db.sources import Overtaken, Place, add, claim, places, set_aside
@@ -108,6 +108,8 @@ class Collector:
                 place = self._begin(connection, found, fmt, place, step.part)
             else:
                 place = take_back(connection, place)
+            if not place.records:
+                place = self._meet_trainer(connection, fmt, place, step)
             place = set_aside(connection, place, [(one.line, one.why) for one in step.part.unread])
             place = put(connection, place, step.part, restarted=step.restarted, modified=found.modified)
             keep_config(connection, place, step.part, self.project)
@@ -117,11 +119,17 @@ class Collector:
             return claim(connection, place)
 
     def _begin(self, connection: sa.Connection, found: Found, fmt: Format, place: Place, part: Part) -> Place:
-        seen = [name for block in part.blocks for name in block.names]
-        trainer = names.recognise(seen, fmt.TRAINER)
         who = discover.identify(found, fmt, part, self.project)
-        run_id = run_rows.make(connection, who.project, who.run, trainer, who.place)
-        return add(connection, replace(place, run_id=run_id, trainer=trainer))
+        run_id = runs.make(connection, who.project, who.run, who.place)
+        return add(connection, replace(place, run_id=run_id))
+
+    def _meet_trainer(self, connection: sa.Connection, fmt: Format, place: Place, step: _Step) -> Place:
+        """Whose names these are is told by the first names that come."""
+        blocks = step.part.blocks or (step.torn.blocks if step.torn else [])
+        trainer = names.recognise([name for block in blocks for name in block.names], fmt.TRAINER)
+        if blocks:
+            runs.set_trainer(connection, place.run_id, trainer)
+        return replace(place, trainer=trainer)
 
 
 @dataclass(slots=True)

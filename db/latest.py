@@ -49,9 +49,7 @@ def _merged(old: sa.Row, ids: np.ndarray, steps: Ints, values: Floats) -> tuple[
 def rebuild(connection: sa.Connection, run_id: int) -> None:
     """After an attempt has superseded another: back to the newest values of the live line."""
     wanted = [metric.id for metric, _step, _value in metrics_of(connection, run_id)]
-    curves = series(connection, [run_id], wanted)
-    if not curves:
-        return
+    curves = {key: curve for key, curve in series(connection, [run_id], wanted).items() if len(curve)}
     ids = np.array(sorted(metric for _, metric in curves), np.int32)
     lines = [curves[run_id, metric] for metric in ids.tolist()]
     steps = np.array([line.steps[-1] for line in lines], np.int64)

@@ -92,7 +92,7 @@ def find(connection: sa.Connection, names: Sequence[str]) -> list[Run]:
     return found
 
 
-def make(connection: sa.Connection, project: str, name: str, trainer: str, place: str) -> int:
+def make(connection: sa.Connection, project: str, name: str, place: str) -> int:
     """The id of the run that lives at `place`; made when new, with a name that is free in its project."""
     here = sa.select(runs.c.id).where(runs.c.place == place)
     known = connection.scalar(here)
@@ -101,10 +101,15 @@ def make(connection: sa.Connection, project: str, name: str, trainer: str, place
         values = {
             "project_id": project_id,
             "name": _free(connection, project_id, name, place),
-            "trainer": trainer,
+            "trainer": "",
         }
         connection.execute(insert_new(connection, runs).values(**values, place=place).on_conflict_do_nothing())
     return int(known or connection.execute(here).scalar_one())
+
+
+def set_trainer(connection: sa.Connection, run_id: int, trainer: str) -> None:
+    """Which trainer wrote the run's log; "" until its first metrics tell."""
+    connection.execute(sa.update(runs).where(runs.c.id == run_id).values(trainer=trainer))
 
 
 def name_it(connection: sa.Connection, run_id: int, project: str | None, name: str | None) -> None:

@@ -1,0 +1,141 @@
+"""One pass over the runs: judge what is new, keep the verdict, say what is firing and what could not be judged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+import analyses
+from analyses.contract import RANK, Context, Rows
+from analyses.judge import judge, missing, quantities
+from db import findings, runs
+from db.engine import reading, writing
+from db.findings import Finding, Judged
+from db.rows import SourceRows, rows_of
+from db.runs import Attempt, Run, Source
+from db.sources import places
+
+
+@dataclass(slots=True)
+class Report:
+    """What one pass says. findings: every episode of the judged runs, newest first. stale: run id -> seconds without
+    data, of live runs that should have logged since. missing: source id -> trouble -> quantities that it does not log."""
+
+    runs: dict[int, Run] = field(default_factory=dict)
+    sources: dict[int, Source] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    missing: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    stale: dict[int, float] = field(default_factory=dict)
+
+    def firing(self, at_least: str = "info") -> list[Finding]:
+        """The open findings of at least this severity, worst first."""
+        loud = [one for one in self.findings if one.state == "firing" and RANK[one.severity] >= RANK[at_least]]
+        return sorted(loud, key=lambda one: (-RANK[one.severity], one.run_id, one.onset_step))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A source to be judged from where the last pass stopped. torn: its provisional records start there."""
+
+    run: Run
+    source: Source
+    attempts: list[Attempt]
+    judged: Judged | None
+    torn: tuple[int, int] | None
+
+
+def check(engine: sa.Engine, *, now: float, live_for: float | None, run_ids: Collection[int] | None = None) -> Report:
+    """Judge every run whose newest data is younger than live_for seconds (every run when None), or these runs.
+
+    now: s since the epoch. Raises db.engine.StoreError.
+    """
+    tasks, report = _tasks(engine, now, live_for, run_ids)
+    for task in tasks:
+        _judge(engine, task, report, now if live_for is not None else None)
+    with reading(engine) as connection:
+        found = findings.findings_of(connection, report.runs.keys())
+    report.findings = _once_per_run(found, report)
+    return report
+
+
+def is_live(run: Run, now: float, live_for: float) -> bool:
+    return run.wall is not None and now - run.wall <= live_for
+
+
+def _tasks(engine: sa.Engine, now: float, live_for: float | None, run_ids: Collection[int] | None) -> tuple[list[_Task], Report]:
+    with reading(engine) as connection:
+        chosen = [run for run in runs.all_runs(connection, run_ids) if live_for is None or is_live(run, now, live_for)]
+        report = Report({run.id: run for run in chosen})
+        sources = runs.sources_of(connection, report.runs)
+        report.sources = {source.id: source for source in sources}
+        mine: dict[int, list[Attempt]] = defaultdict(list)
+        for attempt in runs.attempts_of(connection, report.runs):
+            mine[attempt.source_id].append(attempt)
+        judged = findings.judged(connection, report.sources)
+        torn = {place.id: place.provisional for place in places(connection, [source.path for source in sources]).values()}
+    tasks = []
+    for source in sources:
+        end = torn.get(source.id) or {}
+        until = (end["attempt"], end["seq"]) if "attempt" in end else None
+        if mine[source.id]:
+            tasks.append(_Task(report.runs[source.run_id], source, mine[source.id], judged.get(source.id), until))
+    return tasks, report
+
+
+def _judge(engine: sa.Engine, task: _Task, report: Report, now: float | None) -> None:
+    """Fold the new rows of one source. Rows of a torn end are judged too, but that state is not kept: they will be
+    read again, whole."""
+    rules, before = rules_fingerprint(), task.judged
+    known = before is not None and before.rules == rules and before.attempt_id in {one.id for one in task.attempts}
+    start = (before.attempt_id, before.seq) if before and known else (0, 0)
+    state = before.state if before and known else {}
+    with reading(engine) as connection:
+        context = Context(runs.settings_of(connection, task.run.id), task.source.trainer, now)
+        rows = rows_of(connection, task.source.trainer, task.attempts, quantities(), after=start, until=task.torn)
+        end = rows_of(connection, task.source.trainer, task.attempts, quantities(), after=task.torn) if task.torn else None
+    state, said = judge(state, _rows(rows), context)
+    kept = Judged(rows.at[0], rows.at[1], state, rules)
+    if end is not None and len(end):
+        said = [*said, *judge(state, _rows(end), context)[1]]
+    with writing(engine) as connection:
+        if not known:
+            findings.forget(connection, task.source.id)
+        findings.keep(connection, task.run.id, task.source.id, [_row(one.as_dict()) for one in said])
+        findings.set_judged(connection, task.source.id, kept)
+
+
+def _rows(rows: SourceRows) -> Rows:
+    return Rows(rows.steps, rows.walls, rows.attempts, rows.columns, rows.logged)
+
+
+def _row(said: dict[str, Any]) -> dict[str, Any]:
+    """A detector's finding as the store's columns: there `source` is a file, so the rule's source is its origin."""
+    return {"origin" if name == "source" else name: value for name, value in said.items()}
+
+
+@cache
+def rules_fingerprint() -> str:
+    """A hash of the detectors' code: verdicts of other rules are not continued but made afresh."""
+    told = hashlib.blake2b(digest_size=8)
+    for path in sorted(Path(analyses.__file__).parent.rglob("*.py")):
+        told.update(path.read_bytes())
+    return told.hexdigest()
+
+
+def _once_per_run(found: list[Finding], report: Report) -> list[Finding]:
+    """One history told in two containers gives each trouble twice: keep that of the container that was read furthest."""
+    best: dict[tuple[int, str], tuple[tuple[int, int], str]] = {}
+    for one in found:
+        source = report.sources[one.source_id]
+        merit = (source.last_step or 0, source.points)
+        key = (one.run_id, one.trouble)
+        if key not in best or merit > best[key][0]:
+            best[key] = (merit, source.format)
+    return [one for one in found if report.sources[one.source_id].format == best[one.run_id, one.trouble][1]]

@@ -1,0 +1,103 @@
+"""A source's records as the detectors read them: in emission order, a column per quantity."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+
+from db.block import Bools, Floats, Ints
+from db.metrics import Metric, with_quantity
+from db.runs import Attempt
+from db.schema import axes, tail
+from db.series import Piece, pieces
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """n records. steps, walls, attempts (numbers within the run): (n,). columns: quantity -> (n,) in the canonical
+    unit, NaN where absent; logged: quantity -> (n,) bool. at: (attempt id, records) judged when these are."""
+
+    steps: Ints
+    walls: Floats
+    attempts: Ints
+    columns: dict[str, Floats]
+    logged: dict[str, Bools]
+    at: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+def rows_of(
+    connection: sa.Connection,
+    trainer: str,
+    tries: Sequence[Attempt],
+    quantities: Collection[str],
+    *,
+    after: tuple[int, int] = (0, 0),
+    until: tuple[int, int] | None = None,
+) -> SourceRows:
+    """The records of one source (its attempts, in order) after (attempt id, record), and before `until`."""
+    start = next((i for i, one in enumerate(tries) if one.id == after[0]), 0)
+    chosen = [metric for metric in with_quantity(connection, quantities) if metric.trainer == trainer]
+    parts = []
+    for one in tries[start:]:
+        since = after[1] if one.id == after[0] else 0
+        to = until[1] if until and one.id == until[0] else one.records
+        parts.append(_attempt_rows(connection, one, chosen, since, to))
+    return _joined(parts, (tries[-1].id, parts[-1].at[1]) if parts else after)
+
+
+def _attempt_rows(connection: sa.Connection, one: Attempt, chosen: list[Metric], since: int, to: int) -> SourceRows:
+    n = max(0, to - since)
+    steps, walls = np.zeros(n, np.int64), np.full(n, np.nan)
+    if n:
+        for seq, axis, times in _axes(connection, one.id, since):
+            _place(steps, seq - since, axis)
+            _place(walls, seq - since, times)
+    columns: dict[str, Floats] = {}
+    logged: dict[str, Bools] = {}
+    found: dict[int, list[Piece]] = defaultdict(list)
+    if n:
+        for piece in pieces(connection, [one.id], [metric.id for metric in chosen], since=since):
+            found[piece.metric_id].append(piece)
+    for metric in sorted(chosen, key=lambda metric: -metric.rank):  # the preferred name writes last
+        quantity = str(metric.quantity)
+        for piece in found.get(metric.id, []):
+            values = columns.setdefault(quantity, np.full(n, np.nan))
+            at = piece.seq - since + (np.arange(len(piece.values)) if piece.positions is None else piece.positions)
+            inside = (at >= 0) & (at < n)
+            values[at[inside]] = piece.values[inside] * metric.scale
+            logged.setdefault(quantity, np.zeros(n, bool))[at[inside]] = True
+    return SourceRows(steps, walls, np.full(n, one.number), columns, logged, (one.id, max(to, since)))
+
+
+def _axes(connection: sa.Connection, attempt_id: int, since: int) -> Iterator[tuple[int, Ints, Floats]]:
+    for table in (axes, tail):
+        columns = (table.c.seq, table.c.steps, table.c.walls)
+        mine = sa.select(*columns).where(table.c.attempt_id == attempt_id, table.c.seq + table.c.n > since)
+        for seq, steps, walls in connection.execute(mine):
+            yield seq, np.frombuffer(steps, np.int64), np.frombuffer(walls)
+
+
+def _place(into: np.ndarray, start: int, values: np.ndarray) -> None:
+    first, last = max(0, start), min(len(into), start + len(values))
+    into[first:last] = values[first - start : last - start]
+
+
+def _joined(parts: list[SourceRows], at: tuple[int, int]) -> SourceRows:
+    names = {name for part in parts for name in part.columns}
+    blank = [np.full(len(part), np.nan) for part in parts]
+    absent = [np.zeros(len(part), bool) for part in parts]
+    return SourceRows(
+        np.concatenate([part.steps for part in parts] or [np.zeros(0, np.int64)]),
+        np.concatenate([part.walls for part in parts] or [np.zeros(0)]),
+        np.concatenate([part.attempts for part in parts] or [np.zeros(0, np.int64)]),
+        {k: np.concatenate([p.columns.get(k, none) for p, none in zip(parts, blank, strict=True)]) for k in names},
+        {k: np.concatenate([p.logged.get(k, none) for p, none in zip(parts, absent, strict=True)]) for k in names},
+        at,
+    )

@@ -1,0 +1,101 @@
+"""Where a setting comes from: flag > environment > project stepwell.toml > user stepwell.toml > default.
+
+MLflow's own variables keep their names (MLFLOW_TRACKING_URI).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path, user_data_path
+
+
+class BadSettings(Exception):
+    """A settings file that cannot be read, or a value of the wrong kind; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """name: in stepwell.toml and as a flag. variable: of the environment. meaning: one line for `stepwell config`."""
+
+    name: str
+    variable: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting("store", "STEPWELL_STORE", "database URL or SQLite file that holds what was collected"),
+    Setting("mlflow", "MLFLOW_TRACKING_URI", "MLflow store that collected runs are copied to"),
+    Setting("project", "STEPWELL_PROJECT", "project of collected runs, instead of what logs and folders say"),
+    Setting("live_for", "STEPWELL_LIVE_FOR", "a run is live while its newest data is younger than this (90s, 20m, 6h, 1d)"),
+    Setting("fail_on", "STEPWELL_FAIL_ON", "lowest severity for which `stepwell check` exits with 1"),
+    Setting("port", "STEPWELL_PORT", "port of the dashboard"),
+    Setting("host", "STEPWELL_HOST", "address the dashboard listens on"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting's value and who said so."""
+
+    value: str
+    origin: str
+
+
+def defaults() -> dict[str, str]:
+    data = user_data_path("stepwell")
+    return {
+        "store": f"sqlite:///{data / 'store.db'}",
+        "mlflow": f"sqlite:///{data / 'mlflow.db'}",
+        "project": "",
+        "live_for": "1d",
+        "fail_on": "warning",
+        "port": "8501",
+        "host": "127.0.0.1",
+    }
+
+
+def load(flags: Mapping[str, Any] | None = None) -> dict[str, Value]:
+    """Every setting with its origin. flags: name -> value, None where not given. Raises BadSettings."""
+    found = {name: Value(value, "default") for name, value in defaults().items()}
+    for path in (user_config_path("stepwell") / "stepwell.toml", Path("stepwell.toml")):
+        found |= {name: Value(value, str(path)) for name, value in _file(path).items()}
+    for setting in SETTINGS:
+        if value := os.environ.get(setting.variable):
+            found[setting.name] = Value(value, setting.variable)
+    for name, value in (flags or {}).items():
+        if value is not None:
+            found[name] = Value(str(value), f"--{name.replace('_', '-')}")
+    return found
+
+
+def _file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BadSettings(f"{path}: {error}") from error
+    known = {setting.name for setting in SETTINGS}
+    for name, value in table.items():
+        if name in known and not isinstance(value, (str, int, float)):
+            raise BadSettings(f"{path}: {name} must be a text or a number, found {value!r}")
+    return {name: str(value) for name, value in table.items() if name in known}
+
+
+def seconds(text: str) -> float:
+    """A duration: 90, 90s, 20m, 6h, 1d. Raises BadSettings."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise BadSettings(f"expected a duration such as 90s, 20m, 6h or 1d, found {text!r}")
+    return value
