@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection
@@ -18,15 +19,19 @@ from analyses.judge import judge, missing, quantities
 from db import findings, runs
 from db.engine import reading, writing
 from db.findings import Finding, Judged
-from db.rows import SourceRows, rows_of
+from db.rows import SourceRows, interval, rows_of
 from db.runs import Attempt, Run, Source
+from db.series import newest
 from db.sources import places
+
+LEAST_PATIENCE = 600.0  # s without data before anything is called stale (dynamics 7.2)
+BLIND_PATIENCE = 3600.0  # the same where neither the log's times nor its step time tell how long a step takes
 
 
 @dataclass(slots=True)
 class Report:
     """What one pass says. findings: every episode of the judged runs, newest first. stale: run id -> seconds without
-    data, of live runs that should have logged since. missing: source id -> trouble -> quantities that it does not log."""
+    data, of live runs that should have logged since. missing: run id -> trouble -> quantities that it does not log."""
 
     runs: dict[int, Run] = field(default_factory=dict)
     sources: dict[int, Source] = field(default_factory=dict)
@@ -54,13 +59,16 @@ class _Task:
 def check(engine: sa.Engine, *, now: float, live_for: float | None, run_ids: Collection[int] | None = None) -> Report:
     """Judge every run whose newest data is younger than live_for seconds (every run when None), or these runs.
 
-    now: s since the epoch. Raises db.engine.StoreError.
+    now: s since the epoch. With live_for=None age is not judged. Raises db.engine.StoreError.
     """
     tasks, report = _tasks(engine, now, live_for, run_ids)
     for task in tasks:
-        _judge(engine, task, report, now if live_for is not None else None)
+        _judge(engine, task, None if live_for is None else now)
     with reading(engine) as connection:
         found = findings.findings_of(connection, report.runs.keys())
+        report.missing = _missing(connection, tasks)
+        if live_for is not None:
+            report.stale = _stale(connection, tasks, now)
     report.findings = _once_per_run(found, report)
     return report
 
@@ -69,7 +77,9 @@ def is_live(run: Run, now: float, live_for: float) -> bool:
     return run.wall is not None and now - run.wall <= live_for
 
 
-def _tasks(engine: sa.Engine, now: float, live_for: float | None, run_ids: Collection[int] | None) -> tuple[list[_Task], Report]:
+def _tasks(
+    engine: sa.Engine, now: float, live_for: float | None, run_ids: Collection[int] | None
+) -> tuple[list[_Task], Report]:
     with reading(engine) as connection:
         chosen = [run for run in runs.all_runs(connection, run_ids) if live_for is None or is_live(run, now, live_for)]
         report = Report({run.id: run for run in chosen})
@@ -79,7 +89,9 @@ def _tasks(engine: sa.Engine, now: float, live_for: float | None, run_ids: Colle
         for attempt in runs.attempts_of(connection, report.runs):
             mine[attempt.source_id].append(attempt)
         judged = findings.judged(connection, report.sources)
-        torn = {place.id: place.provisional for place in places(connection, [source.path for source in sources]).values()}
+        torn = {
+            place.id: place.provisional for place in places(connection, [source.path for source in sources]).values()
+        }
     tasks = []
     for source in sources:
         end = torn.get(source.id) or {}
@@ -89,26 +101,53 @@ def _tasks(engine: sa.Engine, now: float, live_for: float | None, run_ids: Colle
     return tasks, report
 
 
-def _judge(engine: sa.Engine, task: _Task, report: Report, now: float | None) -> None:
+def _judge(engine: sa.Engine, task: _Task, now: float | None) -> None:
     """Fold the new rows of one source. Rows of a torn end are judged too, but that state is not kept: they will be
     read again, whole."""
     rules, before = rules_fingerprint(), task.judged
     known = before is not None and before.rules == rules and before.attempt_id in {one.id for one in task.attempts}
     start = (before.attempt_id, before.seq) if before and known else (0, 0)
     state = before.state if before and known else {}
+    last = task.attempts[-1]
+    if known and task.torn is None and start == (last.id, last.records) and now is None:
+        return
+    trainer, wanted = task.source.trainer, quantities()
     with reading(engine) as connection:
-        context = Context(runs.settings_of(connection, task.run.id), task.source.trainer, now)
-        rows = rows_of(connection, task.source.trainer, task.attempts, quantities(), after=start, until=task.torn)
-        end = rows_of(connection, task.source.trainer, task.attempts, quantities(), after=task.torn) if task.torn else None
+        context = Context(runs.settings_of(connection, task.run.id), trainer, now)
+        rows = rows_of(connection, trainer, task.attempts, wanted, after=start, until=task.torn)
+        torn = rows_of(connection, trainer, task.attempts, wanted, after=task.torn) if task.torn else None
     state, said = judge(state, _rows(rows), context)
-    kept = Judged(rows.at[0], rows.at[1], state, rules)
-    if end is not None and len(end):
-        said = [*said, *judge(state, _rows(end), context)[1]]
+    if torn is not None and len(torn):
+        said = [*said, *judge(copy.deepcopy(state), _rows(torn), context)[1]]
     with writing(engine) as connection:
-        if not known:
+        if before is not None and not known:
             findings.forget(connection, task.source.id)
         findings.keep(connection, task.run.id, task.source.id, [_row(one.as_dict()) for one in said])
-        findings.set_judged(connection, task.source.id, kept)
+        findings.set_judged(connection, task.source.id, Judged(rows.at[0], rows.at[1], state, rules))
+
+
+def _missing(connection: sa.Connection, tasks: list[_Task]) -> dict[int, dict[str, tuple[str, ...]]]:
+    """Run by run: a quantity that any of its sources logs is not missing."""
+    logged: dict[int, set[str]] = defaultdict(set)
+    for run_id, quantity in newest(connection, {task.run.id for task in tasks}, quantities()):
+        logged[run_id].add(quantity)
+    return {task.run.id: missing(logged[task.run.id]) for task in tasks}
+
+
+def _stale(connection: sa.Connection, tasks: list[_Task], now: float) -> dict[int, float]:
+    """Runs without data for longer than 10 minutes and 4 of their own intervals (an hour where those are unknown)."""
+    stale: dict[int, float] = {}
+    pace = newest(connection, {task.run.id for task in tasks}, ["time_step"])
+    for task in tasks:
+        age = now - (task.run.wall or now)
+        if age <= LEAST_PATIENCE or task.attempts[-1].ends_at is not None:
+            continue
+        seconds = interval(connection, task.attempts[-1])
+        if seconds is None and (task.run.id, "time_step") in pace:
+            seconds = pace[task.run.id, "time_step"][2]
+        if age > (max(LEAST_PATIENCE, 4 * seconds) if seconds is not None and seconds > 0 else BLIND_PATIENCE):
+            stale[task.run.id] = age
+    return stale
 
 
 def _rows(rows: SourceRows) -> Rows:

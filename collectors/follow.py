@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from collectors import discover, names
 from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
-from collectors.store import keep_config, put, put_torn, take_back
+from collectors.store import keep_config, put, put_torn, take_back, understand
 from collectors.tail import MARK, Log, head_of, mark_of, matches
-from db import runs
+from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
 from db.sources import Overtaken, Place, add, claim, places, set_aside
@@ -51,6 +51,11 @@ class Collector:
         self.engine, self.paths, self.project = engine, [Path(path) for path in paths], project
         self.refused: dict[Path, Refused] = {}
 
+    def refresh_names(self) -> int:
+        """Understand the stored names by today's tables; no log is read again. Returns how many rows changed."""
+        with writing(self.engine) as connection:
+            return metrics.refresh(connection, understand, names.fingerprint())
+
     def pending(self) -> list[tuple[Found, Place | None]]:
         """The files that may hold something new. Raises FileNotFoundError for a path that is not there."""
         with reading(self.engine) as connection:
@@ -77,6 +82,13 @@ class Collector:
                 with writing(self.engine) as connection:
                     known[str(one.path)] = claim(connection, replace(before, path=str(one.path)))
                 del known[before.path]
+
+    def known(self) -> list[FileReport]:
+        """What is known of every collected file under the paths that is still there."""
+        roots = [path.resolve() for path in self.paths]
+        with reading(self.engine) as connection:
+            mine = [place for place in places(connection).values() if _under(Path(place.path), roots)]
+        return [FileReport(place, 0) for place in mine]
 
     def read(self, found: Found, place: Place | None) -> FileReport | None:
         """Read what is new in one file; None if it is no log (or is gone). Raises db.engine.StoreError."""
@@ -232,6 +244,10 @@ def _without(blocks: Iterable[Block], first: int) -> Iterator[Block]:
         if first < len(block):
             yield block.rows(first, len(block))
         first = max(0, first - len(block))
+
+
+def _under(path: Path, roots: Sequence[Path]) -> bool:
+    return any(path == root or root in path.parents for root in roots)
 
 
 def _base(name: str) -> str:

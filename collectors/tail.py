@@ -104,5 +104,5 @@ def mark_of(log: Log, offset: int, before: bytes = b"") -> str:
 
 def matches(log: Log, head: str, mark: str, offset: int) -> bool:
     """Is this still the file that was read up to `offset`? A head that was short when stamped is compared as far."""
-    known = log.read(0, int(head.split(":")[0]))
+    known = log.read(0, int(head.split(":", maxsplit=1)[0]))
     return stamp(known) == head and mark_of(log, offset) == mark

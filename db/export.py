@@ -21,9 +21,7 @@ COLUMNS = ("project", "run", "source", "attempt", "step", "metric", "quantity", 
 METRICS_AT_ONCE = 100
 
 
-def points(
-    connection: sa.Connection, run_ids: Collection[int], *, history: bool = False
-) -> Iterator[pa.RecordBatch]:
+def points(connection: sa.Connection, run_ids: Collection[int], *, history: bool = False) -> Iterator[pa.RecordBatch]:
     """Batches of long rows with COLUMNS, run by run and metric by metric; values as logged.
 
     history=False gives the live line, one value per step; history=True every attempt, in emission order.

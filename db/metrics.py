@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from db.points import insert_new
-from db.schema import metrics
+from db.schema import facts, metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,11 @@ def _known(connection: sa.Connection, trainer: str, names: Collection[str]) -> d
     return {name: number for name, number in connection.execute(query) if name in wanted}
 
 
-def refresh(connection: sa.Connection, understand: Understand) -> int:
-    """Give every row today's meaning (a table of names has changed). Returns how many rows changed."""
+def refresh(connection: sa.Connection, understand: Understand, fingerprint: str) -> int:
+    """Give every row today's meaning if the tables of names have changed. Returns how many rows changed."""
+    known = connection.scalar(sa.select(facts.c.value).where(facts.c.key == "names"))
+    if known == fingerprint:
+        return 0
     changed = 0
     for metric in _metrics(connection.execute(sa.select(metrics))):
         meant = understand(metric.trainer, metric.name)
@@ -79,6 +82,8 @@ def refresh(connection: sa.Connection, understand: Understand) -> int:
         ):
             connection.execute(sa.update(metrics).where(metrics.c.id == metric.id).values(**meant._asdict()))
             changed += 1
+    new = insert_new(connection, facts).values(key="names", value=fingerprint)
+    connection.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": fingerprint}))
     return changed
 
 

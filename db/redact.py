@@ -86,7 +86,7 @@ def is_secret(key: str) -> bool:
     >>> is_secret("trainer.wandb.apiKey"), is_secret("HF_TOKEN"), is_secret("data.max_tokens"), is_secret("eos_token")
     (True, True, False, False)
     """
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", re.sub(r"\[\d+\]", "", key))
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", re.sub(r"\[\d+\]", "", key))
     words = re.sub(r"[^a-z0-9]+", " ", words.lower()).strip()
     return bool(_SECRET.search(words) or _TOKEN_ALONE.search(key)) and not _ABOUT_ONE.search(words)
 

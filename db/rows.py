@@ -101,3 +101,11 @@ def _joined(parts: list[SourceRows], at: tuple[int, int]) -> SourceRows:
         {k: np.concatenate([p.logged.get(k, none) for p, none in zip(parts, absent, strict=True)]) for k in names},
         at,
     )
+
+
+def interval(connection: sa.Connection, attempt: Attempt, rows: int = 50) -> float | None:
+    """The 95th percentile of the seconds between the attempt's last records; None where the log carries no times of
+    its own (all records then bear the time at which they were read)."""
+    walls = [times for _seq, _axis, times in _axes(connection, attempt.id, max(0, attempt.records - rows))]
+    gaps = np.diff(np.sort(np.unique(np.concatenate(walls or [np.zeros(0)]))[-rows:]))
+    return float(np.quantile(gaps, 0.95)) if len(gaps) >= 3 else None

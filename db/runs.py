@@ -116,11 +116,9 @@ def name_it(connection: sa.Connection, run_id: int, project: str | None, name: s
     """The run learnt its own names: its log printed a config, or the user said so."""
     row = connection.execute(sa.select(runs.c.project_id, runs.c.name, runs.c.place).where(runs.c.id == run_id)).one()
     project_id = _project(connection, project) if project else row.project_id
-    wanted = name or row.name
-    if project_id == row.project_id and (wanted == row.name or row.name == f"{wanted} ({row.place})"):
-        return
-    values = {"project_id": project_id, "name": _free(connection, project_id, wanted, row.place)}
-    connection.execute(sa.update(runs).where(runs.c.id == run_id).values(values))
+    wanted = _free(connection, project_id, name or row.name, row.place)
+    if (project_id, wanted) != (row.project_id, row.name):
+        connection.execute(sa.update(runs).where(runs.c.id == run_id).values(project_id=project_id, name=wanted))
 
 
 def _project(connection: sa.Connection, name: str) -> int:
@@ -129,9 +127,12 @@ def _project(connection: sa.Connection, name: str) -> int:
 
 
 def _free(connection: sa.Connection, project_id: int, name: str, place: str) -> str:
-    """Two runs of one name in one project: the second says where it lives."""
-    taken = sa.select(runs.c.id).where(runs.c.project_id == project_id, runs.c.name == name, runs.c.place != place)
-    return name if connection.scalar(taken) is None else f"{name} ({place})"
+    """Two runs of one name in one project: the later one says in which folder it lives."""
+    folder = place.partition("#")[0]
+    others = sa.select(runs.c.name).where(runs.c.project_id == project_id, runs.c.place != place)
+    taken = set(connection.execute(others).scalars())
+    names = (name, f"{name} ({folder.rpartition('/')[2]})", f"{name} ({folder})")
+    return next((free for free in names if free not in taken), f"{name} ({place})")
 
 
 def sources_of(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Source]:
@@ -182,6 +183,12 @@ def config_of(connection: sa.Connection, run_id: int) -> dict[str, Any]:
 def settings_of(connection: sa.Connection, run_id: int) -> dict[str, Any]:
     """The run's canonical settings: context_limit, entropy_coef, clip_high …; only what its config says."""
     return _read(connection, settings.c.name, settings.c.value, settings.c.run_id == run_id)
+
+
+def setting_of_all(connection: sa.Connection, name: str) -> dict[int, Any]:
+    """run id -> its value of one canonical setting, for the runs whose config has it."""
+    rows = connection.execute(sa.select(settings.c.run_id, settings.c.value).where(settings.c.name == name))
+    return {run_id: json.loads(value) for run_id, value in rows}
 
 
 def _read(connection: sa.Connection, key: Any, value: Any, where: Any) -> dict[str, Any]:

@@ -234,3 +234,10 @@ mirrors = Table(
     Column("mlflow_run", Text, nullable=False),
     Column("seq", Integer, nullable=False),  # records before this one are in MLflow
 )
+
+facts = Table(  # about the store itself: which tables of names its metrics were understood by
+    "facts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -32,7 +32,9 @@ SETTINGS = (
     Setting("store", "STEPWELL_STORE", "database URL or SQLite file that holds what was collected"),
     Setting("mlflow", "MLFLOW_TRACKING_URI", "MLflow store that collected runs are copied to"),
     Setting("project", "STEPWELL_PROJECT", "project of collected runs, instead of what logs and folders say"),
-    Setting("live_for", "STEPWELL_LIVE_FOR", "a run is live while its newest data is younger than this (90s, 20m, 6h, 1d)"),
+    Setting(
+        "live_for", "STEPWELL_LIVE_FOR", "a run is live while its newest data is younger than this (90s, 20m, 6h, 1d)"
+    ),
     Setting("fail_on", "STEPWELL_FAIL_ON", "lowest severity for which `stepwell check` exits with 1"),
     Setting("port", "STEPWELL_PORT", "port of the dashboard"),
     Setting("host", "STEPWELL_HOST", "address the dashboard listens on"),

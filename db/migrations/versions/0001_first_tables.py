@@ -237,3 +237,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["keyset_id"], ["keysets.id"], name=op.f("fk_tail_keyset_id")),
         sa.PrimaryKeyConstraint("attempt_id", "seq", name=op.f("pk_tail")),
     )
+    op.create_table(
+        "facts",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_facts")),
+    )

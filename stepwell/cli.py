@@ -1,0 +1,187 @@
+"""The `stepwell` command: one verb each, a few lines; every import of a room stands inside its verb, so that
+`stepwell check` never loads streamlit or mlflow.
+
+Exit codes: 0 done, nothing firing · 1 something is firing · 2 wrong usage or configuration · 3 could not evaluate.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from db.settings import BadSettings, Value, load, seconds
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+FIRING, USAGE, AWAY = 1, 2, 3
+
+
+def main() -> None:
+    """The entry point: turns what may go wrong into one line and the promised exit code."""
+    from db.engine import StoreError
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except click.Abort:
+        sys.exit(130)
+    except BadSettings as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(USAGE)
+    except StoreError as error:
+        click.echo(f"Error: the store could not be used: {error}", err=True)
+        sys.exit(AWAY)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="stepwell")
+def cli() -> None:
+    """Watch LLM reinforcement-learning runs: collect what trainers write, look at it, be told when to get up."""
+
+
+def with_store(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every verb takes --store URL (and STEPWELL_STORE)."""
+    return click.option("--store", metavar="URL", help="Database URL or SQLite file.  [env: STEPWELL_STORE]")(command)
+
+
+def opened(flags: dict[str, Any]) -> tuple[sa.Engine, dict[str, Value]]:
+    from db.engine import open_store
+
+    settings = load(flags)
+    return open_store(settings["store"].value), settings
+
+
+@cli.command()
+@with_store
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--follow", is_flag=True, help="Keep reading what is new until interrupted.")
+@click.option("--project", help="Project of the runs, instead of what logs and folders say.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def collect(store: str | None, paths: Sequence[Path], follow: bool, project: str | None, as_json: bool) -> None:
+    """Read logs (files or whole folders) into the store."""
+    from stepwell import collecting
+
+    engine, settings = opened({"store": store, "project": project})
+    collecting.collect(engine, paths, settings["project"].value or None, follow=follow, as_json=as_json)
+
+
+@cli.command()
+@with_store
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def runs(store: str | None, as_json: bool) -> None:
+    """List the runs with their newest step, age, reward and entropy."""
+    from stepwell import listing
+
+    engine, _settings = opened({"store": store})
+    listing.runs(engine, as_json=as_json)
+
+
+@cli.command()
+@with_store
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--all", "every", is_flag=True, help="Judge every run, not only live ones; age is not judged.")
+@click.option("--live-for", metavar="TIME", help="A run is live while its data is younger than this (1d).")
+@click.option("--fail-on", type=click.Choice(["info", "warning", "critical"]), help="Exit 1 from here on (warning).")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is firing or could not be judged.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def check(
+    store: str | None,
+    paths: Sequence[Path],
+    every: bool,
+    live_for: str | None,
+    fail_on: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Collect what is new under PATHS (if given), judge the live runs, exit 1 if something is firing."""
+    from stepwell import checking
+
+    engine, settings = opened({"store": store, "live_for": live_for, "fail_on": fail_on})
+    horizon = None if every else seconds(settings["live_for"].value)
+    raise click.exceptions.Exit(checking.check(engine, paths, settings, live_for=horizon, quiet=quiet, as_json=as_json))
+
+
+@cli.command()
+@with_store
+@click.argument("run", nargs=-1)
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; standard output otherwise.")
+@click.option("--history", is_flag=True, help="Every attempt, not only the live line.")
+def export(store: str | None, run: Sequence[str], form: str, output: Path | None, history: bool) -> None:
+    """Write points as long rows (all runs, or the named ones)."""
+    from stepwell import exporting
+
+    engine, _settings = opened({"store": store})
+    exporting.export(engine, run, form, output, history=history)
+
+
+@cli.command()
+@with_store
+@click.argument("sql")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", show_default=True)
+def query(store: str | None, sql: str, form: str) -> None:
+    """Ask the store in SQL (read-only): tables runs, points, history, metrics, findings …"""
+    from stepwell import exporting
+
+    engine, _settings = opened({"store": store})
+    exporting.query(engine, sql, form)
+
+
+@cli.command()
+@with_store
+@click.option("--port", type=int, help="Port (8501).")
+@click.option("--host", help="Address to listen on (127.0.0.1).")
+@click.option("--browser/--no-browser", default=False, help="Open a browser window.")
+def dashboard(store: str | None, port: int | None, host: str | None, browser: bool) -> None:
+    """Open the dashboard."""
+    from dashboard.launch import launch
+
+    _engine, settings = opened({"store": store, "port": port, "host": host})
+    address, number = settings["host"].value, int(settings["port"].value)
+    raise click.exceptions.Exit(launch(settings["store"].value, number, address, browser=browser))
+
+
+@cli.command()
+@with_store
+@click.option("--mlflow", metavar="URI", help="MLflow tracking URI.  [env: MLFLOW_TRACKING_URI]")
+@click.option("--port", type=int, default=5000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--ui/--no-ui", default=True, help="Open MLflow's UI after copying.")
+def mlflow(store: str | None, mlflow: str | None, port: int, host: str, ui: bool) -> None:
+    """Copy what is new into MLflow and open its UI on it."""
+    from stepwell import mirroring
+
+    engine, settings = opened({"store": store, "mlflow": mlflow})
+    raise click.exceptions.Exit(mirroring.mirror(engine, settings["mlflow"].value, port, host, ui=ui))
+
+
+@cli.command()
+@with_store
+def config(store: str | None) -> None:
+    """Print each setting, its value and where it came from."""
+    from stepwell import listing
+
+    listing.settings(load({"store": store}))
+
+
+@cli.command()
+@with_store
+@click.argument("run")
+@click.option("--after", required=True, metavar="RUN", help="The run whose checkpoint it started from.")
+def link(store: str | None, run: str, after: str) -> None:
+    """Say that RUN started from a checkpoint of another run."""
+    from stepwell import listing
+
+    engine, _settings = opened({"store": store})
+    listing.link(engine, run, after)

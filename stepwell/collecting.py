@@ -1,0 +1,120 @@
+"""`stepwell collect`: passes over the logs, a progress bar on long work, a summary of what was and was not read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import sqlalchemy as sa
+
+from collectors.follow import Collector, FileReport
+from collectors.lineage import link_runs
+from db import runs
+from db.engine import reading
+from stepwell import show
+
+POLL = 0.5  # s between two looks at the files; a new line is to be in the store within 2 s
+LONG_WORK = 64 << 20  # bytes to read before a progress bar is worth its line
+
+
+def collect(engine: sa.Engine, paths: Sequence[Path], project: str | None, *, follow: bool, as_json: bool) -> None:
+    """Read until nothing is new; with follow, go on until interrupted. Raises click.UsageError for a missing path."""
+    collector = Collector(engine, paths, project)
+    news = one_pass(collector, bar=not as_json)
+    summary = _summary(engine, collector, news)
+    if as_json:
+        show.as_json(summary)
+    else:
+        _tell(summary)
+    if follow:
+        _follow(collector)
+
+
+def one_pass(collector: Collector, *, bar: bool = False) -> list[FileReport]:
+    """Read everything that is new under the collector's paths. Raises click.UsageError for a missing path."""
+    collector.refresh_names()
+    try:
+        pending = collector.pending()
+    except FileNotFoundError as error:
+        raise click.UsageError(f"there is no {error}") from error
+    long = sum(found.size for found, _place in pending) > LONG_WORK
+    with click.progressbar(pending, label="reading", hidden=not (bar and long), item_show_func=_name) as steps:
+        reports = [collector.read(found, place) for found, place in steps]
+    link_runs(collector.engine)
+    return [report for report in reports if report is not None]
+
+
+def _name(step: Any) -> str:
+    return step[0].path.name if step else ""
+
+
+def _follow(collector: Collector) -> None:
+    click.echo("following; stop with Ctrl-C", err=True)
+    try:
+        while True:
+            time.sleep(POLL)
+            news = [collector.read(found, place) for found, place in collector.pending()]
+            for report in news:
+                if report is not None and report.new_points:
+                    click.echo(
+                        f"{report.place.path}: step {report.place.last_step}, {report.new_points:,} points", err=True
+                    )
+            if any(news):
+                link_runs(collector.engine)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+
+
+def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) -> dict[str, Any]:
+    """The promised object: every collected file under the paths; `points` are those that this call stored."""
+    fresh = {report.place.path: report.new_points for report in news}
+    every = [report.place for report in collector.known()]
+    with reading(engine) as connection:
+        names = {run.id: run for run in runs.all_runs(connection, {place.run_id for place in every})}
+        aside = runs.unread_of(connection, [place.id for place in every])
+    files = []
+    for place in sorted(every, key=lambda place: place.path):
+        torn = [tuple(one) for one in (place.provisional or {}).get("unread", [])]
+        unread = [{"line": line, "why": why} for line, why in [*aside[place.id], *torn]]
+        file = {"path": place.path, "format": place.format, "project": names[place.run_id].project}
+        file |= {"run": names[place.run_id].name, "rows": place.rows, "first_step": place.first_step}
+        file |= {"last_step": place.last_step, "unread": unread, "unread_count": place.unread + len(torn)}
+        files.append(file | {"new_points": fresh.get(place.path, 0)})
+    refused = sorted(str(path) for path in collector.refused)
+    return {"files": files, "runs": len(names), "points": sum(fresh.values()), "not_logs": refused}
+
+
+def _tell(summary: dict[str, Any]) -> None:
+    files = summary["files"]
+    if not files:
+        click.echo("No log was recognised here. Formats: verl, TRL, TensorBoard, JSONL, CSV (docs/trainers.md).")
+        return
+    rows = [
+        (
+            str(file["run"]),
+            file["format"],
+            f"{file['rows']:,}",
+            f"{_step(file['first_step'])}–{_step(file['last_step'])}",
+        )
+        for file in files[:40]
+    ]
+    show.table(("run", "format", "rows", "steps"), rows, right=(2,))
+    if len(files) > len(rows):
+        click.echo(f"… and {len(files) - len(rows)} more")
+    click.echo(f"{len(files)} files, {summary['runs']} runs, {summary['points']:,} new points")
+    for file in files:
+        for one in file["unread"][:5]:
+            click.secho(f"set aside: {file['path']}:{one['line']}: {one['why']}", fg="yellow")
+        if file["unread_count"] > 5:
+            click.secho(
+                f"set aside: {file['path']}: {file['unread_count'] - 5:,} more (--json lists them)", fg="yellow"
+            )
+    if summary["not_logs"]:
+        click.echo(f"{len(summary['not_logs'])} other files are no logs that Stepwell knows (--json lists them)")
+
+
+def _step(step: int | None) -> str:
+    return "?" if step is None else f"{step:,}"

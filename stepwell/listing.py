@@ -1,0 +1,109 @@
+"""`stepwell runs`, `stepwell config`, `stepwell link`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import sqlalchemy as sa
+
+from db import runs as rows
+from db.engine import reading, writing
+from db.findings import findings_of
+from db.runs import Run
+from db.series import newest
+from db.settings import SETTINGS, Value
+from stepwell import show
+
+SHOWN = (
+    "reward_mean",
+    "score_mean",
+    "entropy_token_mean",
+    "entropy_estimate",
+    "response_length_mean",
+    "truncation_fraction",
+)
+RANK = ("critical", "warning", "info")
+
+
+def runs(engine: sa.Engine, *, as_json: bool) -> None:
+    with reading(engine) as connection:
+        found = rows.all_runs(connection)
+        values: dict[int, dict[str, float]] = defaultdict(dict)
+        for (run_id, quantity), (_metric, _step, value) in newest(connection, None, SHOWN).items():
+            values[run_id][quantity] = value
+        verdicts: dict[int, set[str]] = defaultdict(set)
+        for one in findings_of(connection, firing=True):
+            verdicts[one.run_id].add(one.severity)
+        parents = rows.parents(connection)
+    worst = {run.id: next((s for s in RANK if s in verdicts[run.id]), None) for run in found}
+    if as_json:
+        names = {run.id: run.name for run in found}
+        show.as_json({"runs": [_object(r, values[r.id], worst[r.id], names, parents) for r in found]})
+        return
+    if not found:
+        click.echo("The store is empty. Fill it with: stepwell collect ~/runs")
+        return
+    cells = [
+        (run.project, run.name, run.trainer, "–" if run.step is None else f"{run.step:,}", show.since(run.wall))
+        + tuple(show.number(_first(values[run.id], names)) for names in (SHOWN[:2], SHOWN[2:4], SHOWN[4:5]))
+        + (worst[run.id] or "",)
+        for run in found
+    ]
+    head = ("project", "run", "trainer", "step", "age", "reward", "entropy", "length", "verdict")
+    show.table(head, cells, right=(3, 4, 5, 6, 7))
+
+
+def _first(values: Mapping[str, float], names: tuple[str, ...]) -> float | None:
+    return next((values[name] for name in names if name in values), None)
+
+
+def _object(
+    run: Run, values: dict[str, float], verdict: str | None, names: dict[int, str], parents: dict[int, tuple[int, str]]
+) -> dict[str, Any]:
+    parent = parents.get(run.id)
+    return {
+        "id": run.id,
+        "project": run.project,
+        "run": run.name,
+        "trainer": run.trainer,
+        "step": run.step,
+        "wall_time": run.wall,
+        "attempts": run.attempts,
+        "latest": values,
+        "verdict": verdict,
+        "after": names.get(parent[0]) if parent else None,
+    }
+
+
+def settings(values: Mapping[str, Value]) -> None:
+    """Every setting with its origin; passwords in URLs are hidden."""
+    from db.engine import shown
+
+    cells = []
+    for setting in SETTINGS:
+        value = values[setting.name].value
+        cells.append(
+            (setting.name, shown(value) if "://" in value else value, values[setting.name].origin, setting.meaning)
+        )
+    show.table(("setting", "value", "from", "meaning"), cells)
+
+
+def link(engine: sa.Engine, run: str, after: str) -> None:
+    """Raises click.UsageError where a name is unknown, or means several runs."""
+    with writing(engine) as connection:
+        child, parent = (_one(connection, name) for name in (run, after))
+        rows.link(connection, child.id, parent.id, "said so by hand")
+    click.echo(f"{child.label} started from {parent.label}")
+
+
+def _one(connection: sa.Connection, name: str) -> Run:
+    try:
+        found = rows.find(connection, [name])
+    except KeyError as error:
+        raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error
+    if len(found) > 1:
+        raise click.UsageError(f"{name!r} means {len(found)} runs: say project/name or the id")
+    return found[0]
