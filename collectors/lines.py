@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import inf, nan
 from typing import Any, TypeVar
 
@@ -19,8 +21,11 @@ T = TypeVar("T")
 LONGEST_LINE = 8 << 20  # bytes; a longer line is no metric line, and waiting for its end would fill the memory
 LONGEST_NAME = 500  # characters; more is prose that was taken for a name
 STEP_RANGE = 1 << 62
-PADDING = b"\0 \t\r\f\v"  # NUL: a file system pads with it after a crash
+PADDING = b"\0 \r"  # NUL: a file system pads with it after a crash; a tab may be an empty cell
 BOM = b"\xef\xbb\xbf"
+
+NO_LOGS = frozenset([".py", ".md", ".rst", ".ipynb", ".sh", ".toml", ".yaml", ".yml", ".html", ".js", ".ts"])
+"""Suffixes of files that quote log lines without being logs."""
 
 NUMBER = re.compile(
     r"\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE
@@ -212,6 +217,7 @@ def _iso_seconds(text: str) -> float | None:
 # --- positions of plain records ------------------------------------------------------------------------------------
 
 
+@lru_cache(1 << 14)
 def canonical(name: str) -> str:
     return name.strip().lower().replace(" ", "_")
 
@@ -255,3 +261,29 @@ def _first(
         if key in known and (found := meaning(record[known[key]])) is not None:
             return known[key], found
     return "", None
+
+
+class Plan:
+    """What was found out about the columns of one record, for those after it that have the same columns."""
+
+    def __init__(self, columns: list[str] | None = None, step_name: str = "", wall_name: str = "") -> None:
+        self.columns = columns or []
+        kept = [i for i, name in enumerate(self.columns) if name not in (step_name, wall_name)]
+        self._names = [self.columns[i] for i in kept]
+        self._kept = np.array(kept, np.intp)
+        self._step = self.columns.index(step_name) if step_name else None
+        self._wall = self.columns.index(wall_name) if wall_name else None
+
+    def add(self, line: int, cells: list[Any], memory: Memory, records: Records) -> bool:
+        """Adds a record of numbers alone. False, and nothing done, where one of them needs a closer look."""
+        step = None if self._step is None else step_of(cells[self._step])
+        wall = nan if self._wall is None else epoch_seconds(cells[self._wall])
+        if step is None or wall is None:
+            return False
+        try:
+            values = np.array(array("d", cells))  # stricter than numpy alone: neither None nor text
+        except (TypeError, OverflowError):
+            return False
+        memory["step"] = step
+        records.add(line, self._names, step, values[self._kept], wall)
+        return True

@@ -8,9 +8,7 @@ A null means "not logged here", since such loops write a fixed set of columns.
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Iterator
-from math import nan
 from typing import Any
 
 import numpy as np
@@ -19,9 +17,9 @@ import orjson
 from collectors.contract import Memory, Part, Sample, Unread
 from collectors.lines import (
     BOM,
+    Plan,
     Records,
     as_float,
-    epoch_seconds,
     is_plain_row,
     number,
     numbered,
@@ -54,7 +52,18 @@ def recognises(sample: Sample) -> bool:
     records = [record for line in lines if isinstance(record := loads(line), dict)]
     if not records or len(records) < 0.8 * len(lines) or any(_is_foreign(record) for record in records):
         return False
-    return any(_numbers_in(record) for record in records)
+    return any(_measures(record) for record in records)
+
+
+def _measures(record: dict[str, Any]) -> bool:
+    """Whether a record is about numbers at a step; a service's log has some numbers beside its texts, too."""
+    cells = dict(flattened(record))
+    numeric = [name for name, cell in cells.items() if isinstance(cell, int | float)]
+    texts = sum(isinstance(cell, str) for cell in cells.values())
+    step_name = place(cells, {}).step_name
+    return is_plain_row([name for name in numeric if name != step_name]) and (
+        bool(step_name) or len(numeric) > texts
+    )
 
 
 def _is_foreign(record: dict[str, Any]) -> bool:
@@ -74,7 +83,7 @@ def _numbers_in(record: dict[str, Any]) -> int:
 def read(data: bytes, memory: Memory, *, torn: bool) -> Part:
     text, first, part = whole_lines(data, memory, torn=torn)
     records = Records(part, is_plain_row)
-    plan = Plan([])
+    plan = Plan()
     for at, line, unfinished in numbered(text, first):
         record = loads(line)
         if record is None and unfinished:
@@ -82,37 +91,13 @@ def read(data: bytes, memory: Memory, *, torn: bool) -> Part:
             record = _loads_cut(line)
         elif not isinstance(record, dict):
             part.unread.append(Unread(at, "no JSON object"))
-        if isinstance(record, dict) and not plan.takes(at, record, memory, records):
-            plan = _carefully(at, record, memory, records)
+        if not isinstance(record, dict) or (
+            list(record) == plan.columns and plan.add(at, list(record.values()), memory, records)
+        ):
+            continue
+        plan = _carefully(at, record, memory, records)
     records.close()
     return part
-
-
-class Plan:
-    """What was found out about a record's columns, for the records after it that have the same ones.
-
-    columns: the keys in their order; step, wall: which of them say the place; take: the positions of the metrics.
-    """
-
-    def __init__(self, columns: list[str], step: str = "", wall: str = "") -> None:
-        self.columns, self.step, self.wall = columns, step, wall
-        self.names = [name for name in columns if name not in (step, wall)]
-        self.take = np.array([i for i, name in enumerate(columns) if name not in (step, wall)], np.intp)
-
-    def takes(self, at: int, record: dict[str, Any], memory: Memory, records: Records) -> bool:
-        """Adds a record whose cells are all numbers, under the same names as before; False where it is another."""
-        if not self.step or list(record) != self.columns or type(step := record[self.step]) is not int:
-            return False
-        wall = epoch_seconds(record[self.wall]) if self.wall else nan
-        try:
-            cells = array("d", list(record.values()))  # stricter than numpy: neither None nor text
-        except (TypeError, OverflowError):
-            return False
-        if wall is None or not -(1 << 62) < step < 1 << 62:
-            return False
-        memory["step"] = step
-        records.add(at, self.names, step, np.array(cells)[self.take], wall)
-        return True
 
 
 def _carefully(at: int, record: dict[str, Any], memory: Memory, records: Records) -> Plan:
@@ -129,7 +114,7 @@ def _carefully(at: int, record: dict[str, Any], memory: Memory, records: Records
     if numbers:
         records.add(at, list(numbers), where.step, np.array(list(numbers.values()), np.float64), where.wall)
     same = list(cells) == list(record) and len(numbers) + 2 - taken.count("") == len(cells)
-    return Plan(list(cells), *taken) if same else Plan([])
+    return Plan(list(cells), *taken) if same else Plan()
 
 
 def flattened(record: dict[str, Any], before: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

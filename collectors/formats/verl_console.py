@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from collectors.contract import Memory, Part, Sample, Unread
-from collectors.lines import LONGEST_NAME, Records, is_verl_row, number, step_of, whole_lines
+from collectors.lines import LONGEST_NAME, NO_LOGS, Records, is_verl_row, number, step_of, whole_lines
 from collectors.printed_config import COLOUR, RAY, gather, opens
 from db.block import Floats
 
@@ -32,9 +32,9 @@ NAME_BYTE = re.compile(rb"[\w/.\-]")
 REPEATED = re.compile(rb" ?\[repeated \d+x across cluster\].*$")
 BAR = re.compile(rb"\|.*\]$")  # what tqdm leaves on the line: 1%|▏ | 2/200 [07:59<13:02, 237.13s/it]
 WRAPPED = re.compile(r"\s*(?:(?:np|numpy)\.\w+|tensor)\(([^()]*)\)\s*")
-ODD = re.compile(rb":(?:(?:np|numpy)\.\w+\(([^()]*)\)|(nan|True|False|np\.True_|np\.False_))(?= - |$)")
+ODD = re.compile(rb":(?:(?:np|numpy)\.\w+\(([^()]*)\)|(nan|-?inf|True|False|np\.True_|np\.False_))(?= - |$)")
 JSON_WORDS = {b"nan": b"null", b"True": b"1", b"False": b"0", b"np.True_": b"1", b"np.False_": b"0"}
-
+JSON_WORDS |= {b"inf": b'"inf"', b"-inf": b'"-inf"'}  # numpy reads them from text, JSON has no other way
 BOOLS = {"np.True_": 1.0, "np.False_": 0.0}
 
 Reading = tuple[list[str], Floats, list[str]]
@@ -44,7 +44,7 @@ Reading = tuple[list[str], Floats, list[str]]
 def recognises(sample: Sample) -> bool:
     """A metric line, or the dump of verl's config, which stands long before the first one."""
     text = sample.more
-    if b"\0" in text[:16] or text.startswith((b":W&B", b'{"', b"[{")):
+    if b"\0" in text[:16] or text.startswith((b":W&B", b'{"', b"[{")) or sample.path.suffix in NO_LOGS:
         return False  # a binary file or a JSON document may hold a console log as text
     if any(_is_sure(_reading(text, *where)) for where in _metric_lines(text)):
         return True
@@ -145,7 +145,7 @@ def _numbers(body: bytes) -> Reading:
         for spelling in _spellings(body):
             try:
                 values = orjson.loads(b'{"' + spelling.replace(b":", b'":').replace(b" - ", b',"') + b"}")
-                row = np.array(list(values.values()), np.float64)  # null becomes NaN
+                row = np.array(list(values.values()), np.float64)  # null is NaN
             except (ValueError, TypeError):
                 continue
             if row.ndim == 1 and "" not in values:
@@ -154,7 +154,12 @@ def _numbers(body: bytes) -> Reading:
 
 
 def _spellings(body: bytes) -> Iterator[bytes]:
+    """The segments as they are, without numpy's wrapping, and with JSON's words: what is cheaper to try comes first."""
     yield body
+    opened = body.count(b":np.float64(")
+    if opened and opened == body.count(b") - ") + body.endswith(b")"):  # no other bracket closes a segment
+        body = body.replace(b":np.float64(", b":").replace(b") - ", b" - ").removesuffix(b")")
+        yield body
     yield ODD.sub(lambda found: b":" + _json_word(found[1] or found[2] or b""), body)
 
 
