@@ -56,10 +56,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the run's config says to expect; None or empty where the config does not say."""
+    """What the run's config says to expect; None or empty where the config does not say.
+
+    now: the time (seconds since the epoch) at which a live run is judged; None where no clock is to be trusted.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)  # canonical: entropy_coef, clip_high, context_limit …
     trainer: str | None = None
+    now: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,148 @@
+"""Entropy grows exponentially: the policy dissolves into noise.
+
+A rise alone is no trouble (clip-higher lets entropy rise and settle). A blow-up is growth with evidence, far
+above its own lagged reference, about to reach a limit, and with what it breaks: longer and truncated responses,
+less reward. Where length and truncation are logged and stay calm, the rise has to be much larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analyses import entropy, trend
+from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
+from analyses.episodes import Judged, Signal, Words, watch
+from analyses.series import Series
+from analyses.words import joined, number, steps_between
+
+TROUBLE = "entropy_blowup"
+NEEDS = (entropy.NAMES,)
+USES = ("reward_mean", "score_mean", "truncation_fraction", "response_length_mean")
+
+RISE = 1.25  # x reference before a trend is looked at
+SHORT_RISE = 1.5  # x reference before a short trend counts
+LONE_RISE = 2.2  # x reference where length and truncation are logged and calm
+LEAP = 3.0  # x reference: no trend is needed any more
+HORIZON = 60  # steps within which the limit must be reached
+LIMIT = 1.0  # nats: "growth is fine as long as it is < 1"
+FATAL = 2.0  # nats
+SOURCE = "dynamics 2.1: rllm-org/rllm issue 116, DeepCoder model card; Sen 1968"
+ADVICE = (
+    "Set the entropy bonus to 0 (verl: actor_rollout_ref.actor.entropy_coeff; TRL: entropy_coef), lower the upper "
+    "clip (verl: actor_rollout_ref.actor.clip_ratio_high; TRL: epsilon_high) or the learning rate, and go back to "
+    "a checkpoint from before the onset."
+)
+
+
+def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
+    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=entropy.KEEP)
+
+
+def judge(series: Series, context: Context) -> Judged:
+    level, reference = entropy.recent(series, series.main), entropy.reference(series, series.main)
+    home = np.fmax(reference, 0.8 * entropy.start(series))  # coming home to the first level is no blow-up
+    up = level >= RISE * reference
+    long, short = (entropy.line(series, entropy.logs(series), up, width) for width in (entropy.WIDTH, entropy.SHORT))
+    slow = _alarming(long, reference)
+    fast = _alarming(short, reference) & (level >= SHORT_RISE * reference)
+    length, cut, reward = _companions(series, up)
+    broken = length.rises | cut.rises | reward.falls
+    believed = broken | ~(length.measured | cut.measured) | (level >= LONE_RISE * home)
+    leap = up & broken & (level >= LEAP * reference) & (level >= LIMIT / 2)
+    over = up & (level >= FATAL) & (level >= 1.5 * home)
+    suffering = reward.falls | (cut.rises & (level >= FATAL))
+    signals = (
+        Signal("info", (slow | fast) & ~believed),
+        Signal("warning", slow & believed),
+        Signal("warning", fast & believed, 3, 4),
+        Signal("warning", leap | over, 2, 3),
+        Signal("critical", (leap | over | ((slow | fast) & believed)) & suffering, 2, 3),
+    )
+    view = View(series, context, level, reference, long, short, length, cut, reward)
+    return Judged(signals, view.calm, view.tell, view.over)
+
+
+def _alarming(line: entropy.Line, reference: Floats) -> Bools:
+    """Growth that is certain, large, and about to reach the limit."""
+    limit = np.log(np.maximum(LIMIT, 1.6 * reference))
+    soon = trend.steps_until(limit, line.level, line.low) <= HORIZON
+    alarming: Bools = (line.low > 0) & (line.gain >= np.log(1.35)) & soon
+    return alarming
+
+
+def _companions(series: Series, where: Bools) -> tuple[entropy.Sign, entropy.Sign, entropy.Sign]:
+    """What dissolving breaks: lengths, the truncated share, reward."""
+    length = np.log(np.maximum(series.column("response_length_mean"), 1))
+    cut = series.column("truncation_fraction")
+    return (
+        entropy.sign(series, length, where, entropy.WIDTH, trend_of=0.05, shift_of=0.25),
+        entropy.sign(series, cut, where, entropy.WIDTH, trend_of=0.02, shift_of=0.15),
+        entropy.reward_sign(series, where, entropy.WIDTH),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What can be said about each new row: level and reference in nats, lines of ln entropy, companions."""
+
+    series: Series
+    context: Context
+    level: Floats
+    reference: Floats
+    long: entropy.Line
+    short: entropy.Line
+    length: entropy.Sign
+    cut: entropy.Sign
+    reward: entropy.Sign
+
+    def calm(self, i: int, raised: Mapping[str, Any]) -> bool:
+        return bool(self.level[i] < _clearing(raised["reference"]) and not self.long.low[i] > 0)
+
+    def over(self, i: int) -> str:
+        return f"{entropy.SPOKEN[self.series.name]} is back at {number(self.level[i])} nats."
+
+    def tell(self, i: int, severity: Severity) -> Words:
+        level, reference = float(self.level[i]), float(self.reference[i])
+        line = self.long if self.long.low[i] > 0 else self.short
+        onset = int(self.series.steps[self.series.fresh + i])
+        evidence = {"quantity": self.series.name, "level": level, "reference": reference}
+        said = f"{entropy.SPOKEN[self.series.name]} "
+        if line.low[i] > 0:
+            onset = entropy.onset(self.series, line, reference, i)
+            target = max(LIMIT, 1.6 * reference) if level < LIMIT else FATAL
+            growth = entropy.forecast(line, i, target)
+            said += _growth(growth, onset)
+            evidence |= growth
+        else:
+            said += (
+                f"is at {number(level)} nats, {number(level / max(reference, entropy.FLOOR))} times its earlier level"
+            )
+        also = joined(
+            {
+                "reward falls": self.reward.falls[i],
+                "more responses are truncated": self.cut.rises[i],
+                "responses get longer": self.length.rises[i],
+            }
+        )
+        said += f", and {also}." if also else "."
+        bonus = self.context.settings.get("entropy_coef")
+        said += f" An entropy bonus of {bonus} is set." if bonus else ""
+        clears = f"entropy under {number(_clearing(reference))} nats and not growing for 5 rows"
+        return Words(onset, said, evidence, clears, ADVICE if severity != "info" else "", SOURCE)
+
+
+def _clearing(reference: float) -> float:
+    return max(1.15 * reference, 0.9 * LIMIT)
+
+
+def _growth(growth: dict[str, float], onset: int) -> str:
+    said = f"has doubled every {steps_between(growth['time'], growth['time_low'], growth['time_high'])}"
+    said += f" since step {onset}"
+    if growth["forecast_steps"] > 0:
+        said += f"; at this rate it passes {number(growth['forecast_nats'])} nats"
+        said += f" in about {growth['forecast_steps']:.0f} steps"
+    return said

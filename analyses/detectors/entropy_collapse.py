@@ -1,0 +1,148 @@
+"""Entropy dies out: the policy says the same every time and there is nothing left to learn from.
+
+Entropy falls in every healthy run, steeply at first. It is a collapse when the fall goes towards zero *and*
+what learning lives on goes with it: gradients shrink, groups lose their variance, or reward falls. A decline
+that reward pays for is a note at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analyses import entropy, trend
+from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
+from analyses.episodes import Judged, Signal, Words, watch
+from analyses.series import Series
+from analyses.words import joined, number, percent, steps_between
+
+TROUBLE = "entropy_collapse"
+NEEDS = (entropy.NAMES,)
+USES = ("reward_mean", "score_mean", "group_zero_std_fraction", "grad_norm")
+
+FALL = 0.8  # x reference before a trend is looked at
+HORIZON = 60  # steps within which the floor must be reached
+FAR = 200  # the same where two of the signs are there already
+DEAD = 0.05  # nats
+GRACE = 50  # steps of the run in which a steep fall is the norm
+GRACE_ROWS = 12
+LONG = 90  # rows of the trend that sees slow declines
+SOURCE = "dynamics 2.2: Cui et al. 2025 (verl docs/algo/entropy.md), Skywork-OR1; Sen 1968"
+ADVICE = (
+    "Raise the upper clip (verl: actor_rollout_ref.actor.clip_ratio_high=0.28; TRL: epsilon_high=0.28), use "
+    "KL-Cov or Clip-Cov (verl: actor_rollout_ref.actor.policy_loss.loss_mode=kl_cov), raise the rollout "
+    "temperature (TRL: temperature), or bring in harder prompts; go back to a checkpoint from before the onset."
+)
+
+
+def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
+    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=entropy.KEEP)
+
+
+def judge(series: Series, context: Context) -> Judged:
+    level, reference = entropy.recent(series, series.main), entropy.reference(series, series.main)
+    down = level <= FALL * reference
+    mature = down & (series.born[series.new] > GRACE_ROWS) & (_walked(series) >= GRACE)
+    long, short = (entropy.line(series, entropy.logs(series), mature, width) for width in (LONG, entropy.WIDTH))
+    until = np.minimum(_until_dead(long), _until_dead(short))
+    gone = down & (level <= 0.1 * reference) & (level <= 0.4 * DEAD)
+    gradient, zero, reward = _companions(series, gone | (until <= FAR))
+    signs = gradient.falls.astype(int) + zero.rises + reward.falls
+    measured = gradient.measured | zero.measured | reward.measured
+    believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
+    falls = (until <= HORIZON) | ((until <= FAR) & (signs >= 2))
+    silent = entropy.recent(series, series.column("group_zero_std_fraction"))
+    suffering = reward.falls | (zero.rises & (silent >= 0.7))
+    signals = (
+        Signal("info", (falls | gone) & ~believed),
+        Signal("warning", falls & believed),
+        Signal("warning", gone & believed, 2, 3),
+        Signal("critical", ((falls & (level <= 2 * DEAD)) | gone) & believed & suffering, 3, 4),
+    )
+    view = View(series, level, reference, long, short, silent, gradient, zero, reward)
+    return Judged(signals, view.calm, view.tell, view.over)
+
+
+def _walked(series: Series) -> Floats:
+    """Steps since the source's first row."""
+    first = series.memory.setdefault("first_step", int(series.steps[series.fresh]))
+    walked: Floats = (series.steps[series.new] - first).astype(np.float64)
+    return walked
+
+
+def _until_dead(line: entropy.Line) -> Floats:
+    """Steps until a fall that is certain and large reaches the floor; inf where there is none."""
+    until = trend.steps_until(np.full(len(line.level), np.log(DEAD)), line.level, line.high)
+    return np.where((line.high < 0) & (line.gain <= np.log(0.75)), until, np.inf)
+
+
+def _companions(series: Series, where: Bools) -> tuple[entropy.Sign, entropy.Sign, entropy.Sign]:
+    """What learning lives on: gradients, groups with variance, reward."""
+    gradient = np.log(np.maximum(series.column("grad_norm"), 1e-12))
+    zero = series.column("group_zero_std_fraction")
+    return (
+        entropy.sign(series, gradient, where, LONG, trend_of=0.3, shift_of=0.4),
+        entropy.sign(series, zero, where, LONG, trend_of=0.06, shift_of=0.12),
+        entropy.reward_sign(series, where, entropy.WIDTH),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What can be said about each new row: level and reference in nats, lines of ln entropy, companions."""
+
+    series: Series
+    level: Floats
+    reference: Floats
+    long: entropy.Line
+    short: entropy.Line
+    silent: Floats
+    gradient: entropy.Sign
+    zero: entropy.Sign
+    reward: entropy.Sign
+
+    def calm(self, i: int, raised: Mapping[str, Any]) -> bool:
+        return bool(self.level[i] > _clearing(raised["level"], raised["reference"]))
+
+    def over(self, i: int) -> str:
+        return f"{entropy.SPOKEN[self.series.name]} is back at {number(self.level[i])} nats."
+
+    def tell(self, i: int, severity: Severity) -> Words:
+        level, reference = float(self.level[i]), float(self.reference[i])
+        line = self.short if self.short.high[i] < 0 else self.long
+        onset = int(self.series.steps[self.series.fresh + i])
+        evidence = {"quantity": self.series.name, "level": level, "reference": reference}
+        said = f"{entropy.SPOKEN[self.series.name]} "
+        if line.high[i] < 0:
+            onset = entropy.onset(self.series, line, reference, i)
+            decline = entropy.forecast(line, i, DEAD)
+            said += _decline(decline, onset, level)
+            evidence |= decline
+        else:
+            said += f"is down to {number(level)} nats from {number(reference)}"
+        also = joined(
+            {
+                "reward falls": self.reward.falls[i],
+                "gradients shrink with it": self.gradient.falls[i],
+                f"{percent(self.silent[i])} of the groups have no variance": self.zero.rises[i],
+                "reward still rises": self.reward.rises[i],
+            }
+        )
+        said += f", and {also}." if also else "."
+        clears = f"entropy above {number(_clearing(level, reference))} nats for 5 rows"
+        return Words(onset, said, evidence, clears, ADVICE if severity != "info" else "", SOURCE)
+
+
+def _clearing(level: float, reference: float) -> float:
+    return max(0.9 * reference, 1.5 * level)
+
+
+def _decline(decline: dict[str, float], onset: int, level: float) -> str:
+    said = f"has halved every {steps_between(decline['time'], decline['time_low'], decline['time_high'])}"
+    said += f" since step {onset} and is at {number(level)} nats"
+    if decline["forecast_steps"] > 0:
+        said += f"; at this rate it falls under {number(DEAD)} in about {decline['forecast_steps']:.0f} steps"
+    return said

@@ -1,0 +1,194 @@
+"""From what rows say to findings: persistence, one open episode at a time, escalation, clearing, re-arming."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from analyses.contract import RANK, Bools, Context, Finding, Ints, Rows, Severity, State
+from analyses.series import Needs, Series, join, kept
+
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+CLEAR_ROWS = 5
+REARM_ROWS = 20
+REARM_CRITICAL_ROWS = 5
+"""A young run dies too fast to wait 20 rows: what is critical may speak again after 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One way to be in trouble: it holds at a row when `hits` is true in m of the segment's last n rows."""
+
+    severity: Severity
+    hits: Bools  # (new rows,)
+    m: int = 4
+    n: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a finding says; see Finding for the fields. onset: the step at which the trouble began."""
+
+    onset: int
+    message: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+    clears: str = ""
+    advice: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a detector makes of the new rows.
+
+    signals: always the same ones in the same order. calm(i, evidence): whether new row i is quiet enough to
+    clear the open episode raised with that evidence (its reference then, not the one that has adapted since).
+    tell(i, severity): the words for new row i; over(i): why the episode is over, one sentence.
+    """
+
+    signals: Sequence[Signal]
+    calm: Callable[[int, Mapping[str, Any]], bool]
+    tell: Callable[[int, Severity], Words]
+    over: Callable[[int], str]
+
+
+def watch(
+    state: State,
+    rows: Rows,
+    context: Context,
+    judge: Callable[[Series, Context], Judged],
+    *,
+    trouble: str,
+    needs: Needs,
+    uses: Iterable[str],
+    keep: int,
+) -> tuple[State, list[Finding]]:
+    """One fold of a detector whose `judge` looks at a Series. keep: how far its widest window reaches back."""
+    series = join(state.get("rows", {}), rows, needs, uses)
+    if series is None:
+        return state, []
+    with np.errstate(all="ignore"):  # logs hold any numbers: what overflows becomes inf or NaN, and no hit
+        judged = judge(series, context)
+        episode, findings = follow(state.get("episode", {}), series, judged, trouble)
+    return {"rows": kept(series, keep), "episode": episode}, findings
+
+
+def follow(state: State, series: Series, judged: Judged, trouble: str) -> tuple[State, list[Finding]]:
+    """Walk through the new rows; only those that matter are looked at one by one."""
+    recent, levels = _sustained(state.get("recent", []), series, judged.signals)
+    teller = _Teller(trouble, series, judged, state.get("open"), state.get("rested", REARM_ROWS), state.get("calm", 0))
+    row, total = 0, len(levels)
+    speaking = np.flatnonzero(levels >= 0)
+    while row < total:
+        if teller.open is None:
+            ahead = np.searchsorted(speaking, row)
+            stop = int(speaking[ahead]) if ahead < len(speaking) else total
+            teller.rest(stop - row)
+            row = stop
+            if row == total:
+                break
+        teller.hear(row, int(levels[row]))
+        row += 1
+    after = {
+        "open": None if teller.open is None else teller.open.as_dict(),
+        "rested": teller.rested,
+        "calm": teller.calm,
+    }
+    return {**after, "recent": recent}, teller.findings
+
+
+@dataclass(slots=True)
+class _Teller:
+    trouble: str
+    series: Series
+    judged: Judged
+    open: Any  # Finding | None; given as its dict
+    rested: int
+    calm: int
+    findings: list[Finding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.open = Finding(**self.open) if self.open else None
+
+    def rest(self, rows: int) -> None:
+        self.rested = min(self.rested + rows, REARM_ROWS)
+
+    def hear(self, row: int, level: int) -> None:
+        """One row: close what a new attempt or a quiet stretch ends, then raise or escalate."""
+        at = self.series.fresh + row
+        if self.open is not None and self.open.attempt != self.series.attempts[at]:
+            self._close(at, "The run was restarted before it was over.")
+            self.rested = REARM_ROWS
+        if self.open is not None:
+            self._keep_open(row, at, level)
+        elif level >= 0 and self.rested >= (REARM_CRITICAL_ROWS if level == RANK["critical"] else REARM_ROWS):
+            self._raise(row, at, SEVERITIES[level])
+        else:
+            self.rest(1)
+
+    def _keep_open(self, row: int, at: int, level: int) -> None:
+        quiet = level < RANK["warning"] and self.judged.calm(row, self.open.evidence)
+        self.calm = self.calm + 1 if quiet else 0
+        rank = RANK[self.open.severity]
+        if level > rank:
+            if rank == RANK["info"]:  # a note is not the alarm: the alarm is an episode of its own
+                self._close(at, "It has become more than a note.")
+                self._raise(row, at, SEVERITIES[level])
+            else:
+                self._state(row, at, SEVERITIES[level], self.open.onset_step, self.open.detected_step)
+        elif self.calm >= CLEAR_ROWS:
+            self._close(at, self.judged.over(row))
+
+    def _raise(self, row: int, at: int, severity: Severity) -> None:
+        self.calm = 0
+        self._state(row, at, severity, None, int(self.series.steps[at]))
+
+    def _state(self, row: int, at: int, severity: Severity, onset: int | None, detected: int) -> None:
+        words = self.judged.tell(row, severity)
+        self.open = Finding(
+            trouble=self.trouble,
+            severity=severity,
+            state="firing",
+            onset_step=words.onset if onset is None else onset,
+            detected_step=detected,
+            message=words.message,
+            attempt=int(self.series.attempts[at]),
+            evidence={name: _plain(value) for name, value in words.evidence.items()},
+            clears=words.clears,
+            advice=words.advice,
+            source=words.source,
+        )
+        self.findings.append(self.open)
+
+    def _close(self, at: int, why: str) -> None:
+        step = int(self.series.steps[at])
+        self.findings.append(replace(self.open, state="resolved", resolved_step=step, message=why))
+        self.open, self.calm, self.rested = None, 0, 0
+
+
+def _sustained(recent: list[list[int]], series: Series, signals: Sequence[Signal]) -> tuple[list[list[int]], Ints]:
+    """The bits to remember per signal, and per new row the highest severity that has lasted (-1: none)."""
+    levels = np.full(len(series.steps) - series.fresh, -1)
+    bits = []
+    for i, signal in enumerate(signals):
+        before = recent[i] if recent else []
+        hits = np.concatenate([np.array(before, np.float64), signal.hits.astype(np.float64)])
+        lasting = np.zeros(len(signal.hits))
+        for back in range(signal.n):
+            places = np.arange(len(before), len(hits)) - back
+            inside = (back < series.ages[series.new]) & (places >= 0)
+            lasting += np.where(inside, hits[np.maximum(places, 0)], 0)
+        levels = np.where(lasting >= signal.m, np.maximum(levels, RANK[signal.severity]), levels)
+        bits.append(hits[len(hits) - min(len(hits), signal.n - 1) :].astype(int).tolist())
+    return bits, levels
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: no NaN, no infinity, no numpy."""
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,175 @@
+"""The rows that a detector remembers, joined with the new ones: what every fold stands on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from analyses.contract import Bools, Floats, Ints, Rows, State
+
+Needs = tuple[tuple[str, ...], ...]
+
+HUGE = 1e100
+"""No log of a run that still trains goes beyond; differences and squares of smaller numbers do not overflow."""
+
+
+@dataclass(slots=True)
+class Series:
+    """Rows in which the main quantity is a finite number: `fresh` remembered ones, then the new ones.
+
+    name: the main quantity, as picked for this source. ages: 1 for the first row of a segment; a segment ends
+    where an attempt begins or the context limit changes. born: how many rows the source has had so far.
+    columns: quantity -> (n,), NaN where absent or not finite. memory: a detector's own few numbers (JSON).
+    """
+
+    name: str
+    fresh: int
+    steps: Ints
+    walls: Floats
+    attempts: Ints
+    ages: Ints
+    born: Ints
+    stages: Ints
+    columns: dict[str, Floats]
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def main(self) -> Floats:
+        return self.columns[self.name]
+
+    @property
+    def new(self) -> slice:
+        return slice(self.fresh, None)
+
+    def column(self, *names: str) -> Floats:
+        """Row by row, the first of these quantities that the row holds, else NaN."""
+        values = np.full(len(self.steps), np.nan)
+        for name in reversed(names):
+            if name in self.columns:
+                values = np.where(np.isfinite(self.columns[name]), self.columns[name], values)
+        return values
+
+    def past(self, values: Floats, width: int, lag: int = 0) -> Floats:
+        """(new rows, width): each new row's last `width` values up to `lag` rows ago, newest last.
+
+        NaN where the row's segment had not begun. `width + lag` must be within what the detector keeps.
+        """
+        ends = np.arange(self.fresh, len(self.steps))
+        back = np.arange(width)[::-1] + lag
+        rows = ends[:, None] - back
+        inside = (back < self.ages[self.new, None]) & (rows >= 0)
+        return np.where(inside, values[np.maximum(rows, 0)], np.nan)
+
+
+def middle(windows: Floats) -> Floats:
+    """Medians of the finite values along the last axis; NaN where none are. (np.nanmedian is far slower.)"""
+    ordered = np.sort(windows, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, windows.shape[-1] - 1)[..., None], -1)[..., 0]
+    medians: Floats = np.where(count > 0, (low + high) / 2, np.nan)
+    return medians
+
+
+def spread(windows: Floats) -> Floats:
+    """1.4826 x the median absolute deviation along the last axis: a spread that outliers leave alone."""
+    return 1.4826 * middle(np.abs(windows - middle(windows)[..., None]))
+
+
+def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str]) -> Series | None:
+    """What is remembered, then the usable rows of `rows`; None where no row is usable."""
+    name = state.get("name") or _pick(rows, needs[0])
+    if name is None or name not in rows.columns:
+        return None
+    usable = np.isfinite(rows.columns[name])
+    if not usable.any():
+        return None
+    stages, limit, attempt = _stages(state, rows, usable)
+    wanted = list(dict.fromkeys([name, *(q for group in needs[1:] for q in group), *uses]))
+    there = [q for q in wanted if q in rows.columns or q in state.get("columns", {})]
+    old_stages = np.array(state.get("stages", []), np.int64)
+    old_ages = np.array(state.get("ages", []), np.int64)
+    fresh, count = len(old_stages), int(usable.sum())
+    born = int(state.get("born", 0))
+    return Series(
+        name=name,
+        fresh=fresh,
+        steps=np.concatenate([np.array(state.get("steps", []), np.int64), rows.steps[usable]]),
+        walls=np.concatenate([_numbers(state.get("walls", [])), rows.walls[usable]]),
+        attempts=np.concatenate([np.array(state.get("attempts", []), np.int64), rows.attempts[usable]]),
+        ages=np.concatenate([old_ages, _ages(stages, old_stages, old_ages)]),
+        born=np.arange(born - fresh + 1, born + count + 1),
+        stages=np.concatenate([old_stages, stages]),
+        columns={q: _column(state, rows, q, usable, fresh) for q in there},
+        memory={**state.get("memory", {}), "limit": limit, "attempt": attempt},
+    )
+
+
+def kept(series: Series, keep: int) -> State:
+    """The state to remember: the last `keep` rows as plain JSON (null for NaN)."""
+    last = slice(max(0, len(series.steps) - keep), None)
+    return {
+        "name": series.name,
+        "born": int(series.born[-1]),
+        "steps": series.steps[last].tolist(),
+        "walls": _plain(series.walls[last]),
+        "attempts": series.attempts[last].tolist(),
+        "ages": series.ages[last].tolist(),
+        "stages": series.stages[last].tolist(),
+        "columns": {name: _plain(column[last]) for name, column in series.columns.items()},
+        "memory": series.memory,
+    }
+
+
+def _pick(rows: Rows, names: tuple[str, ...]) -> str | None:
+    """Which of the quantities that stand for one another a source logs: the first row with any decides."""
+    finite = {name: np.isfinite(rows.columns[name]) for name in names if name in rows.columns}
+    first = {name: int(np.argmax(there)) for name, there in finite.items() if there.any()}
+    return min(first, key=lambda name: (first[name], names.index(name)), default=None)
+
+
+def _stages(state: State, rows: Rows, usable: Bools) -> tuple[Ints, float | None, int]:
+    """The segment number of every usable row; the last context limit and attempt seen."""
+    memory = state.get("memory", {})
+    limits = rows.columns.get("context_limit", np.full(len(rows), np.nan))[usable]
+    known = np.concatenate([[np.nan if memory.get("limit") is None else memory["limit"]], limits])
+    held = np.maximum.accumulate(np.where(np.isfinite(known), np.arange(len(known)), 0))
+    known = known[held]
+    before, after = known[:-1], known[1:]
+    mine = rows.attempts[usable]
+    attempts = np.concatenate([[memory.get("attempt", mine[0])], mine])
+    changed = (np.isfinite(before) & (before != after)) | (attempts[1:] != attempts[:-1])
+    start = state["stages"][-1] if state.get("stages") else 0
+    last = float(known[-1]) if np.isfinite(known[-1]) else None
+    return start + np.cumsum(changed), last, int(attempts[-1])
+
+
+def _ages(stages: Ints, old_stages: Ints, old_ages: Ints) -> Ints:
+    """1, 2, 3, … within each stage, going on from what is remembered."""
+    places = np.arange(len(stages))
+    opens = np.r_[True, stages[1:] != stages[:-1]]
+    ages: Ints = places - np.maximum.accumulate(np.where(opens, places, 0)) + 1
+    if len(old_stages) and old_stages[-1] == stages[0]:
+        ages[stages == stages[0]] += old_ages[-1]
+    return ages
+
+
+def _column(state: State, rows: Rows, name: str, usable: Bools, fresh: int) -> Floats:
+    old = state.get("columns", {}).get(name)
+    before = np.full(fresh, np.nan) if old is None else _numbers(old)
+    new = rows.columns.get(name)
+    after = np.full(int(usable.sum()), np.nan) if new is None else new[usable]
+    joined = np.concatenate([before, after])
+    return np.where(np.isfinite(joined), np.clip(joined, -HUGE, HUGE), np.nan)
+
+
+def _numbers(plain: list[float | None]) -> Floats:
+    return np.array(plain, np.float64)
+
+
+def _plain(values: Floats) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]

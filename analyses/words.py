@@ -1,0 +1,53 @@
+"""How findings say numbers: three significant digits, no noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands with commas, tiny and huge ones as powers of ten.
+
+    >>> number(0.31234), number(12345.6), number(2.0), number(1.5e14)
+    ('0.312', '12,346', '2.0', '1.5e+14')
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        return "no limit" if value > 0 else "unknown"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e7 or size < 1e-3:
+        return f"{value:.2g}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    text = f"{value:.3g}"
+    return text if "." in text or size >= 10 else f"{value:.1f}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage of two significant digits at least.
+
+    >>> percent(0.146), percent(0.004), percent(1.0)
+    ('15 %', '0.4 %', '100 %')
+    """
+    value = 100 * float(fraction)
+    return f"{value:.0f} %" if abs(value) >= 10 or value == 0 else f"{value:.2g} %"
+
+
+def steps_between(value: float, low: float, high: float) -> str:
+    """A number of steps with its interval: "31 steps (27-38)"."""
+    many = "steps" if value >= 1.5 else "step"
+    shown = f"{value:.0f}" if value >= 1.5 else f"{max(value, 0.1):.1g}"
+    top = f"{high:.0f}" if math.isfinite(high) else "∞"
+    return f"{shown} {many} ({low:.0f}–{top})"
+
+
+def joined(said: Mapping[str, object]) -> str:
+    """The phrases that hold, with "and" between them.
+
+    >>> joined({"reward falls": True, "responses get longer": False, "gradients shrink": True})
+    'reward falls and gradients shrink'
+    """
+    return " and ".join(phrase for phrase, holds in said.items() if holds)
