@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,25 +25,73 @@ Span = tuple[int, int]
 Message = dict[int, tuple[int, int, int]]
 
 
+Opening = tuple[int, float, int]
+"""Step, wall time, and where the rest of the event begins."""
+
+
+class Number(NamedTuple):
+    """tag, value, and where the value's bytes lie if its width is fixed: start and width (0: it is not)."""
+
+    tag: bytes
+    value: float
+    start: int = 0
+    width: int = 0
+
+
+class Moulds:
+    """Events of one tag differ in time, step and the bytes of their number alone: one is decoded for all."""
+
+    def __init__(self) -> None:
+        self.places: dict[int, Span] = {}
+        self.tags: dict[tuple[int, bytes], bytes] = {}
+
+    def cast(self, rest: bytes) -> tuple[bytes, float] | None:
+        """Tag and number of an event that has a mould. rest: what follows its step."""
+        start, width = self.places.get(len(rest), (0, 0))
+        tag = self.tags.get((start, rest[:start] + rest[start + width :])) if width else None
+        if tag is None:
+            return None
+        return tag, (float_at if width == 4 else double_at)(rest, start)[0]
+
+    def learn(self, rest: bytes, tag: bytes, start: int, width: int) -> None:
+        self.places[len(rest)] = start, width
+        self.tags[start, rest[:start] + rest[start + width :]] = tag
+
+
 def event(
-    data: bytes, here: int, stop: int, config: dict[str, Any]
-) -> Iterator[tuple[int, float, bytes, float]]:
-    """(step, wall time, tag, number) of each number in one event; settings are put into `config`."""
+    data: bytes, here: int, stop: int, opening: Opening | None, moulds: Moulds, config: dict[str, Any]
+) -> list[tuple[int, float, bytes, float]]:
+    """(step, wall time, tag, number) of each number in one event; settings are put into `config`.
+
+    Raises ValueError where it is no event.
+    """
+    if opening and (number := moulds.cast(data[opening[2] : stop])):
+        return [(opening[0], opening[1], *number)]
+    step, wall, numbers = decoded(data, here, stop, config)
+    if opening and len(numbers) == 1 and numbers[0].width:
+        tag, _, start, width = numbers[0]
+        moulds.learn(data[opening[2] : stop], tag, start - opening[2], width)
+    return [(step, wall, number.tag, number.value) for number in numbers]
+
+
+def decoded(data: bytes, here: int, stop: int, config: dict[str, Any]) -> tuple[int, float, list[Number]]:
+    """Step, wall time (NaN where there is none) and numbers of one event."""
     step, wall = 0, float("nan")
-    summaries: list[tuple[int, int]] = []
-    for number, wire, value, end in fields(data, here, stop):
-        if (number, wire) == (1, 1):
+    summaries: list[Span] = []
+    for field, wire, value, end in fields(data, here, stop):
+        if (field, wire) == (1, 1):
             wall = double_at(data, value)[0]
-        elif (number, wire) == (2, 0):
+        elif (field, wire) == (2, 0):
             step = signed(value)
-        elif (number, wire) == (5, 2):
+        elif (field, wire) == (5, 2):
             summaries.append((value, end))
-    for begin, close in summaries:
-        for number, wire, value, end in fields(data, begin, close):
-            if (number, wire) == (1, 2):
-                tag, scalar = summary_value(data, message(data, value, end), step, config)
-                if scalar is not None:
-                    yield step, wall, tag, scalar
+    found = [
+        summary_value(data, message(data, value, end), step, config)
+        for span in summaries
+        for field, wire, value, end in fields(data, *span)
+        if (field, wire) == (1, 2)
+    ]
+    return step, wall, [number for number in found if number]
 
 
 def message(data: bytes, here: int, stop: int) -> Message:
@@ -58,53 +105,53 @@ def inside(parts: Message, number: int) -> Span:
     return (value, end) if wire == 2 else (0, 0)
 
 
-def summary_value(
-    data: bytes, parts: Message, step: int, config: dict[str, Any]
-) -> tuple[bytes, float | None]:
-    """The tag and the number of one Summary.Value; None where it is a histogram, an image, a text ..."""
+def summary_value(data: bytes, parts: Message, step: int, config: dict[str, Any]) -> Number | None:
+    """The number of one Summary.Value; None where it is a histogram, an image, a text ..."""
     begin, end = inside(parts, 1)
     tag = data[begin:end]
     wire, value, _ = parts.get(2, (0, 0, 0))
     if wire == 5:
-        return tag, float(float_at(data, value)[0])
+        return Number(tag, float_at(data, value)[0], value, 4)
     plugin = message(data, *inside(message(data, *inside(parts, 9)), 1))
     begin, end = inside(plugin, 1)
     name = data[begin:end]
     if name == b"hparams":
         config.setdefault("hparams", {}).update(hparams(data, inside(plugin, 2)))
     if 8 not in parts:
-        return tag, None
+        return None
     tensor = message(data, *inside(parts, 8))
     if tensor.get(1, (0, 0, 0))[1] != STRING:
-        scalar = tensor_number(data, tensor) if name in {b"", b"scalars"} else None
-        if scalar is None and name == b"scalars":
+        number = tensor_number(data, tag, tensor) if name in {b"", b"scalars"} else None
+        if number is None and name == b"scalars":
             raise ValueError(f"no number in the scalar {tag[:80].decode('utf-8', 'replace')!r}")
-        return tag, scalar
+        return number
     if step == 0:  # later texts are samples of what the model wrote
         settings = as_settings(data[slice(*inside(tensor, 8))])
         if settings:
             config[tag.decode("utf-8", "replace").removesuffix("/text_summary")] = settings
-    return tag, None
+    return None
 
 
-def tensor_number(data: bytes, tensor: Message) -> float | None:
+def tensor_number(data: bytes, tag: bytes, tensor: Message) -> Number | None:
     """The number in a TensorProto of one element, in any encoding; None where it holds anything else."""
     kind = PACKED.get(tensor.get(1, (0, 0, 0))[1])
     if kind is None or elements(data, tensor) != 1:
         return None
     begin, end = inside(tensor, 4)
-    if end - begin == np.dtype(kind).itemsize:
-        return float(np.frombuffer(data[begin:end], kind)[0])
+    width = np.dtype(kind).itemsize
+    if end - begin == width:
+        value = float(np.frombuffer(data[begin:end], kind)[0])
+        return Number(tag, value, begin, width if kind in {"<f4", "<f8"} else 0)
     for number, width, read_at in ((5, 4, float_at), (6, 8, double_at)):
         wire, begin, end = tensor.get(number, (0, 0, 0))
         if wire and end - begin == width:
-            return float(read_at(data, begin)[0])
+            return Number(tag, read_at(data, begin)[0], begin, width)
     for number in {7, 10, 11, 13, 16, 17} & tensor.keys():
         wire, value, end = tensor[number]
         bits = varint(data, value, end)[0] if wire == 2 else value
         if number == 13:
-            return float(np.uint16(bits & 0xFFFF).view(np.float16))
-        return float(bits if number == 17 else signed(bits))
+            return Number(tag, float(np.uint16(bits & 0xFFFF).view(np.float16)))
+        return Number(tag, float(bits if number == 17 else signed(bits)))
     return None
 
 

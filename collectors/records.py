@@ -161,8 +161,10 @@ def next_record(data: bytes, here: int) -> tuple[int, bool]:
     """Where the next record begins after damage, and False; or where to go on looking later, and True."""
     buffer = np.frombuffer(data, np.uint8)
     last = len(data) - HEADER - 1
+    width = 256  # small at first: after much damage the next record is never far, and all of this is done again
     while here <= last:
-        stop = min(here + SEARCH, last + 1)
+        stop = min(here + width, last + 1)
+        width = min(2 * width, SEARCH)
         # An event begins with its wall time (field 1, 64 bits: 0x09); a length below 16 MiB ends in five zeros.
         likely = buffer[here + HEADER : stop + HEADER] == 0x09
         for byte in range(3, 8):

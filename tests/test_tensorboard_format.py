@@ -145,6 +145,15 @@ def test_tensors_keep_their_sign_and_their_double_precision() -> None:
     assert values == [-7.0, float(np.float32(0.1)), 0.1, 1.0]
 
 
+def test_many_tensors_are_read_like_the_first() -> None:
+    kinds = (np.float32, np.float64, np.int64)
+    expected = [(step, f"train/{i}", float(step + i)) for step in range(0, 300, 37) for i in range(3)]
+    data = b"".join(
+        tensor(step, tag, make_tensor_proto(value, dtype=kinds[int(tag[-1])])) for step, tag, value in expected
+    )
+    assert points([read(data)]) == expected
+
+
 def test_what_is_no_scalar_is_passed_over_and_what_should_be_one_is_set_aside() -> None:
     odd = Event(wall_time=1.0, step=1)
     odd.summary.value.add(tag="h").histo.num = 3

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collectors.contract import Memory, Part, Sample, Unread
-from collectors.events import event
+from collectors.events import Moulds, Opening, event
 from collectors.records import HEADER, Records, at, lengths_agree, records
 from db.block import Block, Bools, Floats, Ints
 
@@ -93,16 +93,18 @@ class Points:
 
 def gathered(data: bytes, found: Records, tags: Tags, part: Part) -> Points:
     """Every number of these records. Events in the common layout are decoded all at once, others one by one."""
-    common, points = common_events(data, found, tags)
+    common, timed, points = common_events(data, found, tags)
     others = np.flatnonzero(~common)
     if not len(others):
         return points
     place: list[int] = []
     rest: list[tuple[int, float, int, float]] = []
-    for i in others.tolist():
-        start = int(found.starts[i]) + HEADER
+    moulds = Moulds()
+    starts = found.starts[others] + HEADER
+    ends = starts + found.lengths[others]
+    for i, start, end in zip(others.tolist(), starts.tolist(), ends.tolist(), strict=True):
         try:
-            numbers = list(event(data, start, start + int(found.lengths[i]), part.config))
+            numbers = event(data, start, end, timed.get(i), moulds, part.config)
         except (ValueError, OverflowError) as error:
             part.unread.append(Unread(int(found.numbers[i]), f"not an event: {error}"))
             continue
@@ -118,33 +120,38 @@ def gathered(data: bytes, found: Records, tags: Tags, part: Part) -> Points:
     )
 
 
-def common_events(data: bytes, found: Records, tags: Tags) -> tuple[Bools, Points]:
+def common_events(data: bytes, found: Records, tags: Tags) -> tuple[Bools, dict[int, Opening], Points]:
     """Which records are `wall_time, step, summary { value { tag, simple_value } }` to the byte; their numbers.
 
     One byte must suffice for each length (a tag of up to 118 bytes), five for the step. Step 0 is not written.
+    Of the others, those that open with `wall_time, step, summary` are given with what they open with.
     """
     byte = np.frombuffer(data, np.uint8)
-    common = found.lengths >= 20
-    start = found.starts[common] + HEADER
-    end = start + found.lengths[common]
+    long = np.flatnonzero(found.lengths >= 20)
+    start = found.starts[long] + HEADER
+    end = start + found.lengths[long]
     has_step = byte[start + 9] == 0x10
     step, after = varints(byte, start + 10)
     step, summary = np.where(has_step, step, 0), np.where(has_step, after, start + 9)
+    walls = at(data, "<f8", start + 1).astype(np.float64)
     tag, tag_length = summary + 6, byte[summary + 5].astype(np.int64)
+    timed = (byte[start] == 0x09) & (byte[summary] == 0x2A)
     exact = (
-        (byte[start] == 0x09)
-        & (byte[summary] == 0x2A) & (summary + 2 + byte[summary + 1] == end)
+        timed
+        & (byte[summary + 1] < 0x80) & (summary + 2 + byte[summary + 1] == end)
         & (byte[summary + 2] == 0x0A) & (summary + 4 + byte[summary + 3] == end)
         & (byte[summary + 4] == 0x0A) & (tag + tag_length == end - 5)
-        & (byte[end - 5] == 0x15)
-        & (tag_length < 0x80) & (byte[summary + 1] < 0x80)
+        & (byte[end - 5] == 0x15) & (tag_length < 0x80)
     )  # fmt: skip
-    common[common] = exact
-    start, end, tag = start[exact], end[exact], tag[exact]
-    spans = zip(tag.tolist(), (end - 5).tolist(), strict=True)
-    columns = np.fromiter((tags[data[a:b]] for a, b in spans), np.int64, len(tag))
-    walls = at(data, "<f8", start + 1).astype(np.float64)
-    return common, Points(step[exact], walls, columns, at(data, "<f4", end - 4).astype(np.float64))
+    common = np.zeros(len(found.starts), bool)
+    common[long[exact]] = True
+    spans = zip(tag[exact].tolist(), (end[exact] - 5).tolist(), strict=True)
+    columns = np.fromiter((tags[data[a:b]] for a, b in spans), np.int64, int(exact.sum()))
+    values = at(data, "<f4", end[exact] - 4).astype(np.float64)
+    timed &= ~exact
+    known = zip(step[timed].tolist(), walls[timed].tolist(), summary[timed].tolist(), strict=True)
+    openings = dict(zip(long[timed].tolist(), known, strict=True))
+    return common, openings, Points(step[exact], walls[exact], columns, values)
 
 
 def varints(byte: NDArray[np.uint8], here: Ints) -> tuple[Ints, Ints]:
