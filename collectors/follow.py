@@ -50,6 +50,7 @@ class Collector:
     def __init__(self, engine: sa.Engine, paths: Sequence[Path], project: str | None = None) -> None:
         self.engine, self.paths, self.project = engine, [Path(path) for path in paths], project
         self.refused: dict[Path, Refused] = {}
+        self.places: dict[str, Place] | None = None  # as this collector left them; a stale one fails its claim
 
     def refresh_names(self) -> int:
         """Understand the stored names by today's tables; no log is read again. Returns how many rows changed."""
@@ -58,9 +59,10 @@ class Collector:
 
     def pending(self) -> list[tuple[Found, Place | None]]:
         """The files that may hold something new. Raises FileNotFoundError for a path that is not there."""
-        with reading(self.engine) as connection:
-            known = places(connection)
-        found = list(discover.walk(self.paths))
+        if self.places is None:
+            with reading(self.engine) as connection:
+                self.places = places(connection)
+        known, found = self.places, list(discover.walk(self.paths))
         self._follow_renames(found, known)
         return [(one, known.get(str(one.path))) for one in found if self._is_news(one, known.get(str(one.path)))]
 
@@ -72,11 +74,10 @@ class Collector:
 
     def _follow_renames(self, found: Iterable[Found], known: dict[str, Place]) -> None:
         """train.log became train.log.1 (and perhaps a new train.log began): the place moves with the old bytes."""
-        families = _families(known)
-        for one in sorted(found, key=lambda one: one.path.name, reverse=True):  # log.2 before log.1: room for the next
+        new = [one for one in found if str(one.path) not in known and one.size]
+        families = _families(known) if new else {}
+        for one in sorted(new, key=lambda one: one.path.name, reverse=True):  # log.2 before log.1: room for the next
             relatives = families.get((one.path.parent, _base(one.path.name)), [])
-            if str(one.path) in known or not one.size or not relatives:
-                continue
             before = next((place for place in relatives if place.path in known and _has_moved(place, one.path)), None)
             if before is not None:
                 with writing(self.engine) as connection:
@@ -94,12 +95,16 @@ class Collector:
         """Read what is new in one file; None if it is no log (or is gone). Raises db.engine.StoreError."""
         while True:
             try:
-                return self._read(found, place)
+                report = self._read(found, place)
             except Overtaken:
                 with reading(self.engine) as connection:
                     place = places(connection, [str(found.path)]).get(str(found.path))
+                continue
             except OSError:
                 return None
+            if report is not None and self.places is not None:
+                self.places[report.place.path] = report.place
+            return report
 
     def _read(self, found: Found, place: Place | None) -> FileReport | None:
         fmt = discover.formats().get(place.format) if place else discover.recognise(found.path)

@@ -15,7 +15,8 @@ from collectors.settings import flatten, settings
 from db import latest, metrics, points, runs, sources
 from db.block import Block, Bools, Ints
 from db.metrics import Meant
-from db.sources import Place, Trying
+from db.points import Trying
+from db.sources import Place
 
 AXES = frozenset(
     "epoch step global_step training/global_step training/epoch train/epoch train/global_step progress/step".split()
@@ -36,17 +37,18 @@ def put(connection: sa.Connection, place: Place, part: Part, *, restarted: bool,
 
     modified: the file's, in s since the epoch; stands in where the log carries no time (HOUSE.md, "Time").
     """
-    writer = Writer(connection, place, None if restarted else sources.current(connection, place.id))
+    writer = Writer(connection, place, None if restarted else place.attempt or sources.current(connection, place.id))
     for block in part.blocks:
         writer.add(_timed(block, modified))
     writer.finish()
-    return writer.place.with_rows(part.rows, part.first_step, part.last_step)
+    place = replace(writer.place, attempt=writer.attempt or place.attempt)
+    return place.with_rows(part.rows, part.first_step, part.last_step)
 
 
 def put_torn(connection: sa.Connection, place: Place, part: Part, *, modified: float) -> Place:
     """Append what the unfinished end says, in one attempt and out of the seal's reach, so that `take_back` undoes it."""
     before = {name: getattr(place, name) for name in COUNTERS}
-    attempt = sources.current(connection, place.id)
+    attempt = place.attempt or sources.current(connection, place.id)
     torn: dict[str, Any] = {"before": before, "unread": [[one.line, one.why] for one in part.unread]}
     if part.blocks:
         writer = Writer(connection, place, attempt, torn=True)
@@ -57,7 +59,7 @@ def put_torn(connection: sa.Connection, place: Place, part: Part, *, modified: f
         if was is not None:
             seq = 0 if opened else was.records
             torn |= {"attempt": was.id, "seq": seq, "opened": opened, "was": asdict(was)}
-    return replace(place, provisional=torn)
+    return replace(place, provisional=torn, attempt=None)
 
 
 def take_back(connection: sa.Connection, place: Place) -> Place:
@@ -68,10 +70,10 @@ def take_back(connection: sa.Connection, place: Place) -> Place:
     if "attempt" in torn:
         was = Trying(**torn["was"])
         if torn["opened"]:
-            sources.close_attempt(connection, was, place.run_id)
+            sources.close_attempt(connection, place, was)
         else:
             points.take_back(connection, was.id, torn["seq"])
-            sources.restore(connection, was, place.run_id)
+            sources.restore(connection, place, was)
     return replace(place, provisional=None, **torn["before"])
 
 
@@ -139,11 +141,9 @@ class Writer:
         assert attempt is not None
         if not attempt.has_row:
             attempt = self._meet_first_row(attempt, part)
-        points.append(self.connection, attempt.id, ids.tolist(), part, seal=not self.torn)
+        self.attempt = points.append(self.connection, attempt, ids.tolist(), part, seal=not self.torn)
         if attempt.ends_at is None:
             latest.update(self.connection, self.place.run_id, ids.tolist(), part)
-        last = max(attempt.last_step, int(part.steps.max()))
-        self.attempt = replace(attempt, records=attempt.records + len(part), last_step=last)
         records, count = self.place.records + len(part), self.place.points + part.points
         self.place = replace(self.place, records=records, points=count)
 
@@ -153,7 +153,7 @@ class Writer:
         rows = np.flatnonzero((part.mask() & training).any(axis=1))
         if not len(rows):
             return attempt
-        return sources.first_row(self.connection, attempt, self.place.run_id, int(part.steps[rows[0]]))
+        return sources.first_row(self.connection, self.place, attempt, int(part.steps[rows[0]]))
 
 
 def _cuts(steps: Ints, has: Bools, last: Ints, *, opens: bool) -> Iterator[tuple[int, int, bool]]:

@@ -11,22 +11,28 @@ from db.block import Block, Floats, Ints
 from db.schema import attempts, latest
 from db.series import metrics_of, series
 
+SAME_METRICS = (  # the live step: every metric that the row holds is new
+    sa.update(latest)
+    .where(latest.c.run_id == sa.bindparam("of"), latest.c.metric_ids == sa.bindparam("ids"))
+    .values({name: sa.bindparam(name) for name in ("step", "wall", "steps", "vals")})
+)
+
 
 def update(connection: sa.Connection, run_id: int, metric_ids: Sequence[int], block: Block) -> None:
     """Keep the run's row of newest values; the block is newer than what the row holds."""
     ids, steps, values = _last_of_each(np.array(metric_ids, np.int32), block)
     wall = float(block.walls[-1])
     new = {"step": int(block.steps[-1]), "wall": None if np.isnan(wall) else wall}
-    old = connection.execute(
-        sa.select(latest.c.metric_ids, latest.c.steps, latest.c.vals).where(latest.c.run_id == run_id)
-    ).one_or_none()
-    if old is not None and old.metric_ids != ids.tobytes():
-        ids, steps, values = _merged(old, ids, steps, values)
-    row = {**new, "metric_ids": ids.tobytes(), "steps": steps.tobytes(), "vals": values.tobytes()}
+    row = {**new, "steps": steps.tobytes(), "vals": values.tobytes()}
+    if connection.execute(SAME_METRICS, {"of": run_id, "ids": ids.tobytes(), **row}).rowcount:
+        return
+    old = connection.execute(sa.select(latest).where(latest.c.run_id == run_id)).one_or_none()
     if old is None:
-        connection.execute(sa.insert(latest).values(run_id=run_id, **row))
-    else:
-        connection.execute(sa.update(latest).where(latest.c.run_id == run_id).values(row))
+        connection.execute(sa.insert(latest).values(run_id=run_id, metric_ids=ids.tobytes(), **row))
+        return
+    ids, steps, values = _merged(old, ids, steps, values)
+    row = {**new, "metric_ids": ids.tobytes(), "steps": steps.tobytes(), "vals": values.tobytes()}
+    connection.execute(sa.update(latest).where(latest.c.run_id == run_id).values(row))
 
 
 def _last_of_each(ids: np.ndarray, block: Block) -> tuple[np.ndarray, Ints, Floats]:

@@ -46,10 +46,16 @@ Understand = Callable[[str, str], Meant]
 
 
 def ids_of(connection: sa.Connection, trainer: str, names: Collection[str], understand: Understand) -> dict[str, int]:
-    """raw name -> metric id, making the rows that are new."""
+    """raw name -> metric id, making the rows that are new. Ids that were found are remembered with the connection."""
+    remembered: dict[tuple[str, ...], dict[str, int]] = connection.info.setdefault("metrics", {})
+    key = (trainer, *names)
+    if key in remembered:
+        return remembered[key]
     found = _known(connection, trainer, names)
     new = [name for name in names if name not in found]
-    if new:
+    if not new:
+        remembered[key] = found
+    else:
         rows = [{"trainer": trainer, "name": name, **understand(trainer, name)._asdict()} for name in new]
         connection.execute(insert_new(connection, metrics).on_conflict_do_nothing(), rows)
         found |= _known(connection, trainer, new)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,44 +21,62 @@ a larger tail slows reads; chunks of fewer than some hundred values waste pages.
 LONGEST = 8192  # records in one chunk: a sealed stretch of a long backlog stays a bounded BLOB (positions are uint16)
 
 
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """The attempt that a source is in, as its row stands. ends_at is set once another source has superseded it."""
+
+    id: int
+    number: int
+    line: int
+    first_step: int
+    last_step: int
+    records: int
+    tail_records: int
+    has_row: bool
+    ends_at: int | None
+
+
+# Built once: a live step is a handful of small statements, and building one costs more than running it.
+INSERT_TAIL = sa.insert(tail)
+INSERT_AXIS = sa.insert(axes)
+INSERT_CHUNKS = sa.insert(chunks)
+GROWN = (
+    sa.update(attempts)
+    .where(attempts.c.id == sa.bindparam("of"))
+    .values({name: sa.bindparam(name) for name in ("records", "tail_records", "last_step")})
+)
+
+
 def append(
-    connection: sa.Connection, attempt_id: int, metric_ids: Sequence[int], block: Block, *, seal: bool = True
-) -> None:
+    connection: sa.Connection, attempt: Trying, metric_ids: Sequence[int], block: Block, *, seal: bool = True
+) -> Trying:
     """Add records after those that the attempt has. metric_ids (m,) belong to block.names, in that order.
 
     seal=False keeps them in the tail, from where `take_back` can remove them.
     """
-    if not len(block):
-        return
-    counts = sa.select(attempts.c.records, attempts.c.tail_records, attempts.c.last_step)
-    records, waiting, last = connection.execute(counts.where(attempts.c.id == attempt_id)).one()
-    ids = np.array(metric_ids, np.int32)
+    ids, waiting = np.array(metric_ids, np.int32), attempt.tail_records
     if seal and len(block) >= SEAL:
-        _seal_tail(connection, attempt_id)
+        _seal_tail(connection, attempt.id)
         for start in range(0, len(block), LONGEST):
             part = block.rows(start, start + LONGEST)
-            _write_chunks(connection, attempt_id, records + start, ids, part)
+            _write_chunks(connection, attempt.id, attempt.records + start, ids, part)
         waiting = 0
     else:
-        _write_tail(connection, attempt_id, records, ids, block)
+        _write_tail(connection, attempt.id, attempt.records, ids, block)
         waiting += len(block)
         if seal and waiting >= SEAL:
-            _seal_tail(connection, attempt_id)
+            _seal_tail(connection, attempt.id)
             waiting = 0
-    change = {
-        "records": records + len(block),
-        "tail_records": waiting,
-        "last_step": max(last, int(block.steps.max())),
-    }
-    connection.execute(sa.update(attempts).where(attempts.c.id == attempt_id).values(change))
+    last = max(attempt.last_step, int(block.steps.max()))
+    grown = replace(attempt, records=attempt.records + len(block), tail_records=waiting, last_step=last)
+    change = {"records": grown.records, "tail_records": waiting, "last_step": last}
+    connection.execute(GROWN, {"of": attempt.id, **change})
+    return grown
 
 
 def take_back(connection: sa.Connection, attempt_id: int, seq: int) -> None:
     """Remove the records from `seq` on, which were written with seal=False."""
-    gone = sa.delete(tail).where(tail.c.attempt_id == attempt_id, tail.c.seq >= seq)
-    n = connection.execute(gone.returning(tail.c.n)).scalars().all()
-    change = {"records": seq, "tail_records": attempts.c.tail_records - sum(n)}
-    connection.execute(sa.update(attempts).where(attempts.c.id == attempt_id).values(change))
+    connection.execute(sa.delete(tail).where(tail.c.attempt_id == attempt_id, tail.c.seq >= seq))
 
 
 def _write_tail(connection: sa.Connection, attempt_id: int, seq: int, ids: np.ndarray, block: Block) -> None:
@@ -77,18 +96,18 @@ def _write_tail(connection: sa.Connection, attempt_id: int, seq: int, ids: np.nd
             }
         )
         seq += len(part)
-    connection.execute(sa.insert(tail), rows)
+    connection.execute(INSERT_TAIL, rows)
 
 
 def _write_chunks(connection: sa.Connection, attempt_id: int, seq: int, ids: np.ndarray, block: Block) -> None:
     axis = {"attempt_id": attempt_id, "seq": seq, "n": len(block)}
-    connection.execute(sa.insert(axes).values(**axis, steps=block.steps.tobytes(), walls=block.walls.tobytes()))
+    connection.execute(INSERT_AXIS, {**axis, "steps": block.steps.tobytes(), "walls": block.walls.tobytes()})
     columns = np.ascontiguousarray(block.values.T)
-    full = None if block.present is None else block.present.all(axis=0)
+    full = [True] * len(ids) if block.present is None else block.present.all(axis=0).tolist()
     rows = []
     for column, metric_id in enumerate(ids.tolist()):
         values, positions = columns[column], None
-        if full is not None and not full[column]:
+        if not full[column]:
             at = np.flatnonzero(block.mask()[:, column])
             if not len(at):
                 continue
@@ -96,7 +115,7 @@ def _write_chunks(connection: sa.Connection, attempt_id: int, seq: int, ids: np.
         rows.append((attempt_id, metric_id, seq, positions, values.tobytes()))
     names = ("attempt_id", "metric_id", "seq", "positions", "vals")
     if rows:
-        connection.execute(sa.insert(chunks), [dict(zip(names, row, strict=True)) for row in rows])
+        connection.execute(INSERT_CHUNKS, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def _seal_tail(connection: sa.Connection, attempt_id: int) -> None:
@@ -122,11 +141,16 @@ def _seal_tail(connection: sa.Connection, attempt_id: int) -> None:
 
 
 def keyset(connection: sa.Connection, ids: np.ndarray) -> int:
-    """The id of this list of metrics, in this order; made when new."""
-    digest = hashlib.blake2b(ids.tobytes(), digest_size=16).hexdigest()
+    """The id of this list of metrics, in this order; made when new. Rows of `keysets` never change, so an id that was
+    found once is remembered with the connection (one that was just made is not: it may be rolled back)."""
+    remembered: dict[bytes, int] = connection.info.setdefault("keysets", {})
+    if (packed := ids.tobytes()) in remembered:
+        return remembered[packed]
+    digest = hashlib.blake2b(packed, digest_size=16).hexdigest()
     known = sa.select(keysets.c.id).where(keysets.c.digest == digest)
     found = connection.scalar(known)
     if found is not None:
+        remembered[packed] = int(found)
         return int(found)
     made = connection.execute(
         insert_new(connection, keysets).values(digest=digest).on_conflict_do_nothing().returning(keysets.c.id)

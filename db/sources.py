@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.points import insert_new
+from db.points import Trying, insert_new, last_steps
 from db.schema import attempts, sources, unread
 
 MOST_UNREAD = 1000
@@ -26,7 +26,10 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A row of `sources`. memory: the reader's; provisional: how to take back what a torn end gave."""
+    """A row of `sources`. memory: the reader's; provisional: how to take back what a torn end gave.
+
+    attempt: the one it is in, where that is known from the last write at this version; None asks the store.
+    """
 
     path: str
     format: str
@@ -47,6 +50,7 @@ class Place:
     first_step: int | None = None
     last_step: int | None = None
     unread: int = 0
+    attempt: Trying | None = None
 
     def with_rows(self, rows: int, first_step: int | None, last_step: int | None) -> Place:
         """After reading so many more rows."""
@@ -59,21 +63,13 @@ class Place:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Trying:
-    """The attempt that a source is in; ends_at is set once another source has superseded it."""
-
-    id: int
-    number: int
-    line: int
-    first_step: int
-    last_step: int
-    records: int
-    has_row: bool
-    ends_at: int | None
-
-
-COLUMNS = [sources.c[name] for name in Place.__dataclass_fields__]
+NAMES = [name for name in Place.__dataclass_fields__ if name != "attempt"]
+COLUMNS = [sources.c[name] for name in NAMES]
+CLAIM = (
+    sa.update(sources)
+    .where(sources.c.id == sa.bindparam("of"), sources.c.version == sa.bindparam("at"))
+    .values({name: sa.bindparam(name) for name in NAMES if name != "id"})
+)
 
 
 def places(connection: sa.Connection, paths: Collection[str] | None = None) -> dict[str, Place]:
@@ -107,15 +103,14 @@ def add(connection: sa.Connection, place: Place) -> Place:
 
 def claim(connection: sa.Connection, place: Place) -> Place:
     """Write the row of a place that was read at this version. Raises Overtaken if it has moved since."""
-    mine = (sources.c.id == place.id) & (sources.c.version == place.version)
     moved = replace(place, version=place.version + 1)
-    if connection.execute(sa.update(sources).where(mine).values(_columns(moved))).rowcount != 1:
+    if connection.execute(CLAIM, {"of": place.id, "at": place.version, **_columns(moved)}).rowcount != 1:
         raise Overtaken(place.path)
     return moved
 
 
 def _columns(place: Place) -> dict[str, Any]:
-    values = {name: getattr(place, name) for name in Place.__dataclass_fields__ if name != "id"}
+    values = {name: getattr(place, name) for name in NAMES if name != "id"}
     torn = place.provisional
     return {
         **values,
@@ -156,13 +151,11 @@ def open_attempt(connection: sa.Connection, place: Place, first_step: int, metri
     }
     blank = {"last_step": first_step, "records": 0, "tail_records": 0, "has_row": False}
     made = connection.execute(sa.insert(attempts).values(**values, **blank).returning(attempts.c.id)).scalar_one()
-    supersede(connection, place.run_id, line)
-    return Trying(int(made), number, line, first_step, first_step, 0, False, None)
+    supersede(connection, place.run_id, line, place.id)
+    return Trying(int(made), number, line, first_step, first_step, 0, 0, False, None)
 
 
 def _line(connection: sa.Connection, place: Place, metric_ids: Collection[int]) -> int | None:
-    from db.points import last_steps
-
     query = (
         sa.select(attempts.c.id, attempts.c.line)
         .join(sources, sources.c.id == attempts.c.source_id)
@@ -177,34 +170,39 @@ def _line(connection: sa.Connection, place: Place, metric_ids: Collection[int]) 
     return None
 
 
-def first_row(connection: sa.Connection, attempt: Trying, run_id: int, step: int) -> Trying:
+def first_row(connection: sa.Connection, place: Place, attempt: Trying, step: int) -> Trying:
     """The attempt's first training row: it supersedes from there, not from a validation record before it."""
     values = {"first_step": step, "has_row": True}
     connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(values))
     if step != attempt.first_step:
-        supersede(connection, run_id, attempt.line)
+        supersede(connection, place.run_id, attempt.line, place.id)
     return replace(attempt, first_step=step, has_row=True)
 
 
-def restore(connection: sa.Connection, attempt: Trying, run_id: int) -> None:
+def restore(connection: sa.Connection, place: Place, attempt: Trying) -> None:
     """The attempt's row as it was."""
-    values = {"first_step": attempt.first_step, "last_step": attempt.last_step, "has_row": attempt.has_row}
+    names = ("first_step", "last_step", "records", "tail_records", "has_row")
+    values = {name: getattr(attempt, name) for name in names}
     connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(values))
-    supersede(connection, run_id, attempt.line)
+    supersede(connection, place.run_id, attempt.line, place.id)
 
 
-def close_attempt(connection: sa.Connection, attempt: Trying, run_id: int) -> None:
+def close_attempt(connection: sa.Connection, place: Place, attempt: Trying) -> None:
     """Take back an attempt that only a torn end had opened."""
     connection.execute(sa.delete(attempts).where(attempts.c.id == attempt.id))
-    supersede(connection, run_id, attempt.line)
+    supersede(connection, place.run_id, attempt.line, place.id)
 
 
-def supersede(connection: sa.Connection, run_id: int, line: int) -> None:
-    """Each attempt of a line ends where the earliest of the later ones starts."""
+def supersede(connection: sa.Connection, run_id: int, line: int, by: int) -> None:
+    """Each attempt of a line ends where the earliest of the later ones starts. The version of a source whose attempt
+    has changed moves on, so that a collector that remembers the attempt looks again."""
     mine = (attempts.c.run_id == run_id) & (attempts.c.line == line)
-    columns = (attempts.c.id, attempts.c.first_step, attempts.c.ends_at)
+    columns = (attempts.c.id, attempts.c.source_id, attempts.c.first_step, attempts.c.ends_at)
     ends: int | None = None
     for row in connection.execute(sa.select(*columns).where(mine).order_by(attempts.c.number.desc())).all():
         if row.ends_at != ends:
             connection.execute(sa.update(attempts).where(attempts.c.id == row.id).values(ends_at=ends))
+            if row.source_id != by:
+                moved = sa.update(sources).where(sources.c.id == row.source_id)
+                connection.execute(moved.values(version=sources.c.version + 1))
         ends = row.first_step if ends is None else min(ends, row.first_step)
