@@ -36,9 +36,7 @@ def scalar(step: int, tag: str, value: float, wall: float = 1.7e9) -> bytes:
     return record(Event(wall_time=wall, step=step, summary=summary).SerializeToString())
 
 
-def tensor(
-    step: int, tag: str, proto: TensorProto, plugin: str = "scalars", content: bytes = b""
-) -> bytes:
+def tensor(step: int, tag: str, proto: TensorProto, plugin: str = "scalars", content: bytes = b"") -> bytes:
     metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=plugin, content=content))
     value = Summary.Value(tag=tag, tensor=proto, metadata=metadata)
     return record(Event(wall_time=1.7e9, step=step, summary=Summary(value=[value])).SerializeToString())
@@ -148,9 +146,7 @@ def test_tensors_keep_their_sign_and_their_double_precision() -> None:
 def test_many_tensors_are_read_like_the_first() -> None:
     kinds = (np.float32, np.float64, np.int64)
     expected = [(step, f"train/{i}", float(step + i)) for step in range(0, 300, 37) for i in range(3)]
-    data = b"".join(
-        tensor(step, tag, make_tensor_proto(value, dtype=kinds[int(tag[-1])])) for step, tag, value in expected
-    )
+    data = b"".join(tensor(step, tag, make_tensor_proto(kinds[int(tag[-1])](value))) for step, tag, value in expected)
     assert points([read(data)]) == expected
 
 
@@ -161,7 +157,7 @@ def test_what_is_no_scalar_is_passed_over_and_what_should_be_one_is_set_aside() 
     odd.summary.value.add(tag="train/loss", simple_value=2.0)
     data = record(odd.SerializeToString())
     data += tensor(1, "hist", make_tensor_proto(np.ones((4, 3))), "histograms")
-    data += tensor(1, "text", make_tensor_proto([b"{\"not\": \"config\"}"]), "text")
+    data += tensor(1, "text", make_tensor_proto([b'{"not": "config"}']), "text")
     part = read(data)
     assert points([part]) == [(1, "train/loss", 2.0)]
     assert (part.unread, part.config) == ([], {})

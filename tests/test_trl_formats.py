@@ -383,12 +383,8 @@ def test_survives_any_document(history: list[object]) -> None:
 @settings(deadline=None)
 @given(st.lists(st.floats(), min_size=1, max_size=10), st.lists(st.integers(0, 400), max_size=3))
 def test_console_reads_every_float_wherever_it_is_cut(values: list[float], cuts: list[int]) -> None:
-    rows: list[dict[str, Any]] = [
-        {"loss": value, "as_text": f"{value:.4g}", "epoch": 0.5} for value in values
-    ]
+    rows: list[dict[str, Any]] = [{"loss": value, "as_text": f"{value:.4g}", "epoch": 0.5} for value in values]
     data = "".join(f"{row}\n" for row in rows).encode()
     parts, _ = read_cut(data, sorted(cut for cut in cuts if cut < len(data)))
-    expected = [
-        (i, name, float(row[name])) for i, row in enumerate(rows, 1) for name in ("loss", "as_text", "epoch")
-    ]
+    expected = [(i, name, float(row[name])) for i, row in enumerate(rows, 1) for name in ("loss", "as_text", "epoch")]
     assert flat(parts) == [repr(point) for point in expected]

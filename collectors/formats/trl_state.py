@@ -29,9 +29,7 @@ SETTINGS = ("eval_steps", "logging_steps", "max_steps", "num_train_epochs", "sav
 CLOCKS = frozenset({"epoch", "num_input_tokens_seen"})
 
 SCALAR = rb'(?:"(?:[^"\\]|\\.)*+"|[-+.\w]++)'
-OPENING = re.compile(
-    rb'\s*+\{(?:\s*+"[^"\\]*+"\s*+:\s*+' + SCALAR + rb'\s*+,)*+\s*+"log_history"\s*+:\s*+\[\s*+[{\]]'
-)
+OPENING = re.compile(rb'\s*+\{(?:\s*+"[^"\\]*+"\s*+:\s*+' + SCALAR + rb'\s*+,)*+\s*+"log_history"\s*+:\s*+\[\s*+[{\]]')
 BETWEEN = re.compile(r"[\s,]*")
 
 
