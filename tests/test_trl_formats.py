@@ -120,11 +120,22 @@ def test_state_of_a_trainer_without_rewards() -> None:
     assert part.rows == 1
 
 
-def test_state_that_logs_twice_at_a_step_has_one_row_there() -> None:
-    history = [{"loss": 1.0, "epoch": 0.1, "step": 1}, {"custom": 2.0, "epoch": 0.1, "step": 1}]
+def test_state_says_the_epoch_once_a_step() -> None:
+    history = [
+        {"loss": 1.0, "epoch": 0.1, "step": 1},
+        {"custom": 2.0, "epoch": 0.1, "step": 1},
+        {"epoch": 0.1, "step": 1},
+    ]
     part = read(trl_state, json.dumps({"log_history": history}))
-    assert sorted(points([part])) == [(1, "custom", 2.0), (1, "epoch", 0.1), (1, "loss", 1.0)]
-    assert part.rows == 1
+    assert points([part]) == [(1, "loss", 1.0), (1, "epoch", 0.1), (1, "custom", 2.0)]
+
+
+def test_a_later_state_only_adds_records() -> None:
+    document = json.loads(CLEAN_STATE)
+    whole = points([read(trl_state, json.dumps(document))])
+    for cut in range(len(document["log_history"])):
+        earlier = points([read(trl_state, json.dumps(document | {"log_history": document["log_history"][:cut]}))])
+        assert earlier == whole[: len(earlier)]
 
 
 @pytest.mark.parametrize("state", [STATE, CLEAN_STATE], ids=["with NaN", "plain JSON"])

@@ -3,8 +3,8 @@
 {"global_step": 80, "log_history": [{"epoch": 0.02, "grad_norm": 0.63, "loss": 0.0021, "reward": -0.87, "step": 1}, ...
  {"epoch": 0.33, "eval_reward": -0.31, "eval_runtime": 402.5, "step": 20}, ...], "logging_steps": 1, "max_steps": 480}
 
-An evaluation repeats the step and the epoch of the row before it: what is logged at one step is joined into one
-record. The last entry (train_runtime ...) sums up the whole run: it is kept in the config under "summary".
+An evaluation repeats the step and the epoch of the row before it; the epoch is left out there.
+The last entry (train_runtime ...) sums up the whole run: it is kept in the config under "summary".
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_history(history: Sequence[object], data: bytes, opening: int) -> Part:
     part = Part(used=len(data))
     odd: dict[int, str] = {}
     records = Records(part, is_plain_row)
-    for step, wall, values in joined(numbered(history, part, odd)):
+    for step, wall, values in clocked_once(numbered(history, part, odd)):
         records.add(1, list(values), step, np.array(list(values.values()), np.float64), wall)
     records.close()
     if odd:
@@ -119,20 +119,21 @@ def numbers(record: dict[str, Any]) -> tuple[dict[str, float], set[str]]:
     return values, others
 
 
-def joined(
+def clocked_once(
     records: Iterator[tuple[int, float, dict[str, float]]],
 ) -> Iterator[tuple[int, float, dict[str, float]]]:
-    """Neighbours at one step as one record, as long as their names differ; the epoch need not be said twice."""
-    last: tuple[int, float, dict[str, float]] | None = None
+    """The epoch need not be said twice at one step: it would look like a restart.
+
+    Records stay apart although they share a step, so that a later save of the same history only adds to it.
+    """
+    here, said = None, set[str]()
     for step, wall, values in records:
-        if last and last[0] == step and not (values.keys() - CLOCKS) & last[2].keys():
-            last = (step, last[1], values | last[2])
-            continue
-        if last:
-            yield last
-        last = (step, wall, values)
-    if last:
-        yield last
+        if step != here:
+            here, said = step, set()
+        rest = {name: value for name, value in values.items() if name not in said}
+        if rest:
+            yield step, wall, rest
+        said |= CLOCKS & values.keys()
 
 
 def record_lines(data: bytes, opening: int) -> Iterator[int]:
