@@ -176,15 +176,21 @@ def _sustained(recent: list[list[int]], series: Series, signals: Sequence[Signal
     bits = []
     for i, signal in enumerate(signals):
         before = recent[i] if recent else []
-        hits = np.concatenate([np.array(before, np.float64), signal.hits.astype(np.float64)])
-        lasting = np.zeros(len(signal.hits))
-        for back in range(signal.n):
-            places = np.arange(len(before), len(hits)) - back
-            inside = (back < series.ages[series.new]) & (places >= 0)
-            lasting += np.where(inside, hits[np.maximum(places, 0)], 0)
-        levels = np.where(lasting >= signal.m, np.maximum(levels, RANK[signal.severity]), levels)
-        bits.append(hits[len(hits) - min(len(hits), signal.n - 1) :].astype(int).tolist())
+        hits = np.concatenate([np.array(before, np.int64), signal.hits])
+        if hits.any():
+            lasting = _lasting(hits, len(before), series.ages[series.new], signal.n) >= signal.m
+            levels[lasting] = np.maximum(levels[lasting], RANK[signal.severity])
+        bits.append(hits[len(hits) - min(len(hits), signal.n - 1) :].tolist())
     return bits, levels
+
+
+def _lasting(hits: Ints, known: int, ages: Ints, n: int) -> Ints:
+    """How many of the segment's last n rows hit, per new row; `hits` has `known` remembered rows in front."""
+    back = np.arange(n)
+    places = np.arange(known, len(hits))[:, None] - back
+    inside = (back < ages[:, None]) & (places >= 0)
+    count: Ints = np.where(inside, hits[np.maximum(places, 0)], 0).sum(axis=1)
+    return count
 
 
 def _plain(value: Any) -> Any:

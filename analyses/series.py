@@ -172,4 +172,5 @@ def _numbers(plain: list[float | None]) -> Floats:
 
 
 def _plain(values: Floats) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values.tolist()]
+    plain: list[float | None] = values.tolist()
+    return plain if np.isfinite(values).all() else [v if v is not None and math.isfinite(v) else None for v in plain]

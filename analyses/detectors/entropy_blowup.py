@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analyses import entropy, trend
+from analyses import entropy, measure, trend
 from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
 from analyses.episodes import Judged, Signal, Words, watch
 from analyses.series import Series
@@ -39,14 +39,14 @@ ADVICE = (
 
 
 def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
-    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=entropy.KEEP)
+    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=measure.KEEP)
 
 
 def judge(series: Series, context: Context) -> Judged:
-    level, reference = entropy.recent(series, series.main), entropy.reference(series, series.main)
+    level, reference = measure.recent(series, series.main), measure.reference(series, series.main)
     home = np.fmax(reference, 0.8 * entropy.start(series))  # coming home to the first level is no blow-up
     up = level >= RISE * reference
-    long, short = (entropy.line(series, entropy.logs(series), up, width) for width in (entropy.WIDTH, entropy.SHORT))
+    long, short = (measure.line(series, entropy.logs(series), up, width) for width in (measure.WIDTH, entropy.SHORT))
     slow = _alarming(long, reference)
     fast = _alarming(short, reference) & (level >= SHORT_RISE * reference)
     length, cut, reward = _companions(series, up)
@@ -66,7 +66,7 @@ def judge(series: Series, context: Context) -> Judged:
     return Judged(signals, view.calm, view.tell, view.over)
 
 
-def _alarming(line: entropy.Line, reference: Floats) -> Bools:
+def _alarming(line: measure.Line, reference: Floats) -> Bools:
     """Growth that is certain, large, and about to reach the limit."""
     limit = np.log(np.maximum(LIMIT, 1.6 * reference))
     soon = trend.steps_until(limit, line.level, line.low) <= HORIZON
@@ -74,14 +74,14 @@ def _alarming(line: entropy.Line, reference: Floats) -> Bools:
     return alarming
 
 
-def _companions(series: Series, where: Bools) -> tuple[entropy.Sign, entropy.Sign, entropy.Sign]:
+def _companions(series: Series, where: Bools) -> tuple[measure.Sign, measure.Sign, measure.Sign]:
     """What dissolving breaks: lengths, the truncated share, reward."""
     length = np.log(np.maximum(series.column("response_length_mean"), 1))
     cut = series.column("truncation_fraction")
     return (
-        entropy.sign(series, length, where, entropy.WIDTH, trend_of=0.05, shift_of=0.25),
-        entropy.sign(series, cut, where, entropy.WIDTH, trend_of=0.02, shift_of=0.15),
-        entropy.reward_sign(series, where, entropy.WIDTH),
+        measure.sign(series, length, where, measure.WIDTH, trend_of=0.05, shift_of=0.25),
+        measure.sign(series, cut, where, measure.WIDTH, trend_of=0.02, shift_of=0.15),
+        measure.reward_sign(series, where, measure.WIDTH),
     )
 
 
@@ -93,11 +93,11 @@ class View:
     context: Context
     level: Floats
     reference: Floats
-    long: entropy.Line
-    short: entropy.Line
-    length: entropy.Sign
-    cut: entropy.Sign
-    reward: entropy.Sign
+    long: measure.Line
+    short: measure.Line
+    length: measure.Sign
+    cut: measure.Sign
+    reward: measure.Sign
 
     def calm(self, i: int, raised: Mapping[str, Any]) -> bool:
         return bool(self.level[i] < _clearing(raised["reference"]) and not self.long.low[i] > 0)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analyses import entropy, trend
+from analyses import entropy, measure, trend
 from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
 from analyses.episodes import Judged, Signal, Words, watch
 from analyses.series import Series
@@ -39,14 +39,14 @@ ADVICE = (
 
 
 def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
-    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=entropy.KEEP)
+    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=measure.KEEP)
 
 
 def judge(series: Series, context: Context) -> Judged:
-    level, reference = entropy.recent(series, series.main), entropy.reference(series, series.main)
+    level, reference = measure.recent(series, series.main), measure.reference(series, series.main)
     down = level <= FALL * reference
     mature = down & (series.born[series.new] > GRACE_ROWS) & (_walked(series) >= GRACE)
-    long, short = (entropy.line(series, entropy.logs(series), mature, width) for width in (LONG, entropy.WIDTH))
+    long, short = (measure.line(series, entropy.logs(series), mature, width) for width in (LONG, measure.WIDTH))
     until = np.minimum(_until_dead(long), _until_dead(short))
     gone = down & (level <= 0.1 * reference) & (level <= 0.4 * DEAD)
     gradient, zero, reward = _companions(series, gone | (until <= FAR))
@@ -54,7 +54,7 @@ def judge(series: Series, context: Context) -> Judged:
     measured = gradient.measured | zero.measured | reward.measured
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
     falls = (until <= HORIZON) | ((until <= FAR) & (signs >= 2))
-    silent = entropy.recent(series, series.column("group_zero_std_fraction"))
+    silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))
     signals = (
         Signal("info", (falls | gone) & ~believed),
@@ -73,20 +73,20 @@ def _walked(series: Series) -> Floats:
     return walked
 
 
-def _until_dead(line: entropy.Line) -> Floats:
+def _until_dead(line: measure.Line) -> Floats:
     """Steps until a fall that is certain and large reaches the floor; inf where there is none."""
     until = trend.steps_until(np.full(len(line.level), np.log(DEAD)), line.level, line.high)
     return np.where((line.high < 0) & (line.gain <= np.log(0.75)), until, np.inf)
 
 
-def _companions(series: Series, where: Bools) -> tuple[entropy.Sign, entropy.Sign, entropy.Sign]:
+def _companions(series: Series, where: Bools) -> tuple[measure.Sign, measure.Sign, measure.Sign]:
     """What learning lives on: gradients, groups with variance, reward."""
     gradient = np.log(np.maximum(series.column("grad_norm"), 1e-12))
     zero = series.column("group_zero_std_fraction")
     return (
-        entropy.sign(series, gradient, where, LONG, trend_of=0.3, shift_of=0.4),
-        entropy.sign(series, zero, where, LONG, trend_of=0.06, shift_of=0.12),
-        entropy.reward_sign(series, where, entropy.WIDTH),
+        measure.sign(series, gradient, where, LONG, trend_of=0.3, shift_of=0.4),
+        measure.sign(series, zero, where, LONG, trend_of=0.06, shift_of=0.12),
+        measure.reward_sign(series, where, measure.WIDTH),
     )
 
 
@@ -97,12 +97,12 @@ class View:
     series: Series
     level: Floats
     reference: Floats
-    long: entropy.Line
-    short: entropy.Line
+    long: measure.Line
+    short: measure.Line
     silent: Floats
-    gradient: entropy.Sign
-    zero: entropy.Sign
-    reward: entropy.Sign
+    gradient: measure.Sign
+    zero: measure.Sign
+    reward: measure.Sign
 
     def calm(self, i: int, raised: Mapping[str, Any]) -> bool:
         return bool(self.level[i] > _clearing(raised["level"], raised["reference"]))

@@ -1,0 +1,118 @@
+"""What a detector measures in its rows: recent level, lagged reference, noise, trend, and whether companions move.
+
+Windows are in rows and shrink in a young run: to 8 for trends, 3 for levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyses import trend
+from analyses.contract import Bools, Floats
+from analyses.series import Series, middle
+
+WIDTH = 30  # rows of a trend
+LAG = 30  # rows that a reference stays behind, so that an event cannot hide in it
+REACH = 90  # rows that a reference reaches back
+KEEP = REACH + 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Trends of one quantity per new row, NaN where none was fitted. gain: slope times the steps it spans."""
+
+    slope: Floats
+    low: Floats
+    high: Floats
+    level: Floats
+    gain: Floats
+
+
+def recent(series: Series, values: Floats, width: int = 3) -> Floats:
+    """The median of the last `width` rows, fewer in a young run."""
+    return middle(series.past(values, width))
+
+
+def earlier(series: Series, values: Floats, reach: int = REACH, lag: int = LAG) -> Floats:
+    """(new rows, reach): the rows -reach..-lag of the segment, in a young one its first third; NaN for the others."""
+    behind = np.clip(2 * series.ages[series.new] // 3, 3, lag)
+    late = np.arange(reach)[::-1] < behind[:, None]
+    return np.where(late, np.nan, series.past(values, reach))
+
+
+def reference(series: Series, values: Floats, reach: int = REACH, lag: int = LAG) -> Floats:
+    """The median of the earlier rows: what the segment was like before."""
+    return middle(earlier(series, values, reach, lag))
+
+
+def lowest(series: Series, values: Floats, reach: int = REACH, lag: int = 3) -> Floats:
+    """The 20th percentile of the rows -reach..-lag: the calm that there has been, also in a run that began badly."""
+    ordered = np.sort(earlier(series, values, reach, lag), axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    calm: Floats = np.take_along_axis(ordered, (np.maximum(count - 1, 0) // 5)[:, None], -1)[:, 0]
+    return calm
+
+
+def line(series: Series, values: Floats, where: Bools, width: int) -> Line:
+    """Theil-Sen over the last `width` rows (8 at least) of the new rows `where`."""
+    if not where.any():
+        return Line(*[np.full(len(where), np.nan)] * 5)
+    rows = np.flatnonzero(where) + series.fresh
+    widths = np.minimum(series.ages[rows], width)
+    lines = trend.ending_at(series.steps, values, rows, widths)
+    span = series.steps[rows] - series.steps[np.maximum(rows - widths + 1, 0)]
+    parts = [lines.slope, lines.low, lines.high, lines.level, lines.slope * span]
+    return Line(*(_spread(part, where) for part in parts))
+
+
+def _spread(part: Floats, where: Bools) -> Floats:
+    whole = np.full(len(where), np.nan)
+    whole[where] = part
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Whether a companion of entropy rises or falls in the new rows, and whether it is logged there."""
+
+    rises: Bools
+    falls: Bools
+    measured: Bools
+
+
+def sign(series: Series, values: Floats, where: Bools, width: int, *, trend_of: float, shift_of: float) -> Sign:
+    """By a trend that surely gains `trend_of` over `width` rows, or a shift of `shift_of` from the reference."""
+    if not where.any():
+        return Sign(where, where, where)
+    fitted = line(series, values, where, width)
+    shift = recent(series, values) - reference(series, values)
+    return Sign(
+        where & (((fitted.low > 0) & (fitted.gain > trend_of)) | (shift > shift_of)),
+        where & (((fitted.high < 0) & (fitted.gain < -trend_of)) | (shift < -shift_of)),
+        where & np.isfinite(shift),
+    )
+
+
+def reward_sign(series: Series, where: Bools, width: int) -> Sign:
+    """Reward, in units of its own row-to-row noise: its range is not known."""
+    if not where.any():
+        return Sign(where, where, where)
+    reward = series.column("reward_mean", "score_mean")
+    noise = np.maximum(wobble(series, reward), 1e-9)
+    fitted = line(series, reward, where, width)
+    shift = (recent(series, reward) - reference(series, reward)) / noise
+    gain = fitted.gain / noise
+    return Sign(
+        where & (((fitted.low > 0) & (gain > 1)) | (shift > 3)),
+        where & (((fitted.high < 0) & (gain < -1)) | (shift < -4)),
+        where & np.isfinite(shift),
+    )
+
+
+def wobble(series: Series, values: Floats) -> Floats:
+    """A row's noise, from row-to-row differences: trends leave it alone. NaN under 3 rows."""
+    window = series.past(values, WIDTH)
+    noise: Floats = 1.4826 / np.sqrt(2) * middle(np.abs(np.diff(window, axis=-1)))
+    return noise
