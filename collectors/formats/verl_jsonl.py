@@ -1,4 +1,4 @@
-"""verl's `file` logger: one record per step, flat names below "data"; EasyR1's nested file is no such file.
+"""verl's `file` logger: one record per step, flat names below "data".
 
 {"step": 12, "data": {"actor/entropy": 0.31, "critic/score/mean": 0.55, "actor/grad_norm": null}}
 
@@ -25,7 +25,8 @@ WHOLE = False
 RUN_PER_FILE = True
 TRAINER = "verl"
 
-OPENING = re.compile(rb'\s*\{\s*"step"\s*:\s*-?\d+\s*,\s*"data"\s*:\s*\{\s*(?:"[^"]{1,500}"\s*:\s*[-\dnNI]|\}\s*\}\s*\n)')
+OPENING = re.compile(rb'\s*\{\s*"step"\s*:\s*-?\d+\s*,\s*"data"\s*:\s*\{\s*(?:"[^"]{1,500}"\s*:\s*[-\dnNI]|\}\s*\})')
+MOST_REPORTED = 50
 
 
 def recognises(sample: Sample) -> bool:
@@ -47,13 +48,16 @@ def read(data: bytes, memory: Memory, *, torn: bool) -> Part:
         if quick and -(1 << 62) < step < 1 << 62:
             records.add(at, list(values), step, row)
         else:
-            _carefully(at, line, unfinished, records)
+            _carefully(at, line, unfinished, memory, records)
     records.close()
     return part
 
 
-def _carefully(at: int, line: bytes, unfinished: bool, records: Records) -> None:
-    """A line that is not all numbers: bare NaN, text among the values, a missing end, or no record at all."""
+def _carefully(at: int, line: bytes, unfinished: bool, memory: Memory, records: Records) -> None:
+    """A line that is not all numbers: bare NaN, text among the values, a missing end, or no record at all.
+
+    memory["no_numbers"]: the names whose text has been reported; each is, once.
+    """
     unread = records.part.unread
     record = _loads(line)
     if record is None and unfinished:
@@ -67,9 +71,10 @@ def _carefully(at: int, line: bytes, unfinished: bool, records: Records) -> None
         unread.append(Unread(at, 'not of the form {"step": …, "data": {…}}'))
         return
     numbers = {name: value for name, cell in data.items() if (value := _as_number(cell)) is not None}
-    if len(numbers) < len(data):
-        odd = next(name for name in data if name not in numbers)
-        unread.append(Unread(at, f"{len(data) - len(numbers)} values are no numbers, the first is {odd[:60]!r}"))
+    known = memory.setdefault("no_numbers", [])
+    for name in [name for name in data if name not in numbers and name not in known][: MOST_REPORTED - len(known)]:
+        known.append(name)
+        unread.append(Unread(at, f"no number under {name[:60]!r}"))
     if numbers:
         records.add(at, list(numbers), step, _floats(numbers))
 
