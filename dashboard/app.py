@@ -1,0 +1,59 @@
+"""The dashboard's door: finds the pages, shows the chosen one, and never shows a stack trace for an answer.
+
+A page is a file `pages/NN_<name>.py`; its docstring is the question that it answers.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import traceback
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import parts
+from db.engine import StoreError
+
+PAGES = Path(__file__).parent / "pages"
+
+
+def pages() -> list[Path]:
+    """The pages in order of their numbers."""
+    return sorted(path for path in PAGES.glob("*.py") if re.match(r"\d\d_[a-z_]+\.py$", path.name))
+
+
+def name(page: Path) -> str:
+    """What the address calls it: overview for 10_overview.py."""
+    return page.stem[3:]
+
+
+def question(page: Path) -> str:
+    """What the page answers: the first line of its docstring."""
+    return (ast.get_docstring(ast.parse(page.read_text(encoding="utf-8"))) or name(page)).splitlines()[0]
+
+
+def main() -> None:
+    st.set_page_config(page_title="Stepwell", page_icon=":material/stacked_line_chart:", layout="wide")
+    st.html(parts.CSS)
+    found = pages()
+    made = [
+        st.Page(page, title=name(page).replace("_", " ").capitalize(), url_path=name(page), default=page == found[0])
+        for page in found
+    ]
+    chosen = st.navigation(made, position="top")
+    try:
+        chosen.run()
+    except StoreError as error:
+        st.subheader("The store cannot be read", anchor=False)
+        st.markdown("Nothing is lost: the page comes back as soon as the store does.")
+        st.code(str(error), language=None)
+    except Exception:
+        st.subheader("This page has stumbled", anchor=False)
+        st.markdown("The data is untouched. Another page, or this one with other choices, should work.")
+        with st.expander("Details, for a bug report"):
+            st.code(traceback.format_exc(), language=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""From what the store holds to what a chart draws: the x that was chosen, colours, stages, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charts.curve import Band, Curve, Mark
+from charts.theme import Look
+from dashboard.words import tokens, trouble
+from db.findings import Finding
+from db.series import Series
+
+Floats = NDArray[np.float64]
+
+X = {"step": "step", "tokens": "tokens", "hours": "hours since the first record", "time": "time (UTC)"}
+NEEDED = ("tokens_total", "tokens_per_step", "context_limit")  # quantities that the x axis and the stages are made of
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The chosen x of one run. kind: a key of X."""
+
+    kind: str
+    start: float = float("nan")
+    tokens: Series | None = None
+    per_step: Series | None = None
+
+    def place(self, curve: Series) -> Floats:
+        """x (n,) of every point of a curve; NaN where it is not known."""
+        if self.kind == "time":
+            return curve.walls
+        if self.kind == "hours":
+            return (curve.walls - self.start) / 3600.0
+        if self.kind == "tokens":
+            return self._tokens_at(curve.steps.astype(np.float64))
+        return curve.steps.astype(np.float64)
+
+    def _tokens_at(self, steps: Floats) -> Floats:
+        known = self.tokens if self.tokens is not None else self.per_step
+        if known is None:
+            return np.full(len(steps), np.nan)
+        good = np.isfinite(known.values) & known.live
+        at, values = known.steps[good].astype(np.float64), known.values[good]
+        if not len(at):
+            return np.full(len(steps), np.nan)
+        order = np.argsort(at, kind="stable")
+        total = values[order] if self.tokens is not None else np.cumsum(values[order])
+        return np.interp(steps, at[order], total)
+
+    def of_step(self, step: float, curve: Series) -> float:
+        """x of a step, as the curve has it: of the first live record at or after it."""
+        x, here = self.place(curve), curve.live & (curve.steps >= step)
+        known = x[here & np.isfinite(x)]
+        return float(known.min()) if len(known) else float("nan")
+
+
+def axis(kind: str, run_id: int, known: Mapping[tuple[int, str], Series], start: float) -> Axis:
+    """The x of a run. known: its NEEDED quantities; start: wall time of its first record."""
+    return Axis(kind, start, known.get((run_id, "tokens_total")), known.get((run_id, "tokens_per_step")))
+
+
+def curve(series: Series, axis: Axis, *, label: str, run_id: int, colour: str) -> Curve:
+    """A curve for the chart."""
+    return Curve(label, str(run_id), colour, axis.place(series), series.values, series.steps, series.attempts, series.live)
+
+
+def marks(found: Sequence[Finding], axis: Axis, along: Series, look: Look) -> list[Mark]:
+    """Findings above a note, where their trouble began, newest last."""
+    grave = [f for f in found if f.severity != "info"]
+    made = []
+    for one in sorted(grave, key=lambda f: f.onset_step):
+        stop = float("nan") if one.resolved_step is None else axis.of_step(one.resolved_step, along)
+        x = axis.of_step(one.onset_step, along)
+        if np.isfinite(x):
+            made.append(Mark(x, trouble(one.trouble), look.severity(one.severity), stop))
+    return made
+
+
+def stages(limit: Series | None, axis: Axis) -> list[Band]:
+    """A band for each context limit in force, if it ever changed."""
+    if limit is None or not len(limit):
+        return []
+    live = np.flatnonzero(limit.live & np.isfinite(limit.values))
+    x, values = axis.place(limit)[live], limit.values[live]
+    order = np.argsort(x, kind="stable")
+    x, values = x[order], values[order]
+    starts = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
+    if len(starts) < 2:
+        return []
+    ends = np.append(x[starts[1:]], x[-1])
+    return [Band(float(x[a]), float(b), tokens(values[a])) for a, b in zip(starts, ends, strict=True)]

@@ -1,0 +1,182 @@
+"""Everything that a page reads, cached: the only use of st.cache_data.
+
+Reads are keyed by the store's URL and a cursor: the number that moves when something new about a run was written.
+So a page that is shown again costs nothing until there is news, and all viewers share one read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+import streamlit as st
+
+from charts.sparkline import spark
+from db import findings, runs, schema, series, settings
+from db.engine import open_store, reading
+from db.findings import Finding
+from db.metrics import Metric
+from db.runs import Attempt, Run, Source
+from db.series import Series
+
+KEEP: Any = {"show_spinner": False, "max_entries": 512}
+
+TABLE = (
+    "reward_mean",
+    "entropy_token_mean",
+    "entropy_estimate",
+    "response_length_mean",
+    "truncation_fraction",
+    "time_step",
+)
+SPARKS = ("reward_mean", "entropy_token_mean", "entropy_estimate", "truncation_fraction")
+
+
+def store_url() -> str:
+    """Which store: `stepwell dash` says so in the environment; without it the usual settings hold."""
+    return settings.load()["store"].value
+
+
+@st.cache_resource(show_spinner=False)
+def engine(url: str) -> sa.Engine:
+    """The store, made or migrated where needed. Raises db.engine.StoreError."""
+    return open_store(url)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How far the store is. versions: run id -> a number that moves with its data; said: moves with the findings."""
+
+    versions: dict[int, int]
+    said: int
+
+    def of(self, run_ids: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """The cursor of these runs: (run id, version) of each."""
+        return tuple((run_id, self.versions.get(run_id, 0)) for run_id in run_ids)
+
+    @property
+    def all(self) -> int:
+        """The cursor of everything."""
+        return hash((tuple(self.versions.items()), self.said))
+
+
+@st.cache_data(show_spinner=False, ttl=1.5)
+def pulse(url: str) -> Pulse:
+    """Read at most every second or two, however many people look."""
+    s, f = schema.sources.c, schema.findings.c
+    versions = sa.select(s.run_id, sa.func.sum(s.version)).group_by(s.run_id).order_by(s.run_id)
+    said = sa.select(f.id, f.state, f.severity, f.resolved_step, f.message).order_by(f.id)
+    with reading(engine(url)) as connection:
+        told = hash(tuple(map(tuple, connection.execute(said))))
+        return Pulse({run_id: int(version) for run_id, version in connection.execute(versions)}, told)
+
+
+@st.cache_data(**KEEP)
+def all_runs(url: str, cursor: int) -> list[Run]:
+    """Every run, by project and name."""
+    with reading(engine(url)) as connection:
+        return runs.all_runs(connection)
+
+
+def every_run(url: str) -> list[Run]:
+    """Every run, as new as the pulse."""
+    return all_runs(url, pulse(url).all)
+
+
+@st.cache_data(**KEEP)
+def found(url: str, run_ids: tuple[int, ...] | None, cursor: int, *, firing: bool = False) -> list[Finding]:
+    """Findings of these runs (of all when None), newest first."""
+    with reading(engine(url)) as connection:
+        return findings.findings_of(connection, run_ids, firing=firing)
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Newest values of a run, by quantity, and the step at which it is to end (None: not said)."""
+
+    values: dict[str, float]
+    end: float | None
+
+
+@st.cache_data(**KEEP)
+def newest(url: str, cursor: int) -> dict[int, Newest]:
+    """run id -> what the overview's table shows of it; one read for all runs."""
+    column = schema.settings.c
+    ends = sa.select(column.run_id, column.value).where(column.name == "max_steps")
+    with reading(engine(url)) as connection:
+        values: dict[int, dict[str, float]] = {}
+        for (run_id, quantity), (_, _, value) in series.newest(connection, None, TABLE).items():
+            values.setdefault(run_id, {})[quantity] = value
+        end = {run_id: _number(value) for run_id, value in connection.execute(ends)}
+    return {run_id: Newest(values.get(run_id, {}), end.get(run_id)) for run_id in {*values, *end}}
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) and value > 0 else None
+
+
+@st.cache_data(**KEEP)
+def sparks(url: str, cursor: tuple[tuple[int, int], ...]) -> dict[tuple[int, str], list[float]]:
+    """(run id, quantity) -> at most 60 values of the live line, for these runs only."""
+    with reading(engine(url)) as connection:
+        curves = series.by_quantity(connection, [run_id for run_id, _ in cursor], SPARKS)
+    return {key: spark(curve.values) for key, curve in curves.items()}
+
+
+@st.cache_data(**KEEP)
+def quantities(
+    url: str, cursor: tuple[tuple[int, int], ...], names: tuple[str, ...], *, history: bool = False
+) -> dict[tuple[int, str], Series]:
+    """(run id, quantity) -> its curve in the canonical unit."""
+    with reading(engine(url)) as connection:
+        return series.by_quantity(connection, [run_id for run_id, _ in cursor], names, history=history)
+
+
+@st.cache_data(**KEEP)
+def metrics(
+    url: str, cursor: tuple[tuple[int, int], ...], metric_ids: tuple[int, ...], *, history: bool = False
+) -> dict[tuple[int, int], Series]:
+    """(run id, metric id) -> its curve as logged."""
+    with reading(engine(url)) as connection:
+        return series.series(connection, [run_id for run_id, _ in cursor], metric_ids, history=history)
+
+
+@st.cache_data(**KEEP)
+def metrics_of(url: str, run_id: int, version: int) -> list[tuple[Metric, int, float]]:
+    """(metric, newest step, newest value) of everything that the run ever logged, by name."""
+    with reading(engine(url)) as connection:
+        return series.metrics_of(connection, run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a run beside its curves. unread: source id -> [(line, why)]."""
+
+    settings: dict[str, Any]
+    config: dict[str, Any]
+    attempts: list[Attempt]
+    sources: list[Source]
+    unread: dict[int, list[tuple[int, str]]]
+    parent: tuple[int, str] | None
+
+
+@st.cache_data(**KEEP)
+def about(url: str, run_id: int, version: int) -> About:
+    """Settings, config, attempts, files and parent of a run."""
+    with reading(engine(url)) as connection:
+        sources = runs.sources_of(connection, [run_id])
+        return About(
+            settings=runs.settings_of(connection, run_id),
+            config=runs.config_of(connection, run_id),
+            attempts=runs.attempts_of(connection, [run_id]),
+            sources=sources,
+            unread=runs.unread_of(connection, [source.id for source in sources]),
+            parent=runs.parents(connection).get(run_id),
+        )

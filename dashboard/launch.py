@@ -1,0 +1,42 @@
+"""Starting the dashboard's server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def command(port: int, host: str = "127.0.0.1") -> list[str]:
+    """The command that serves the dashboard; it needs `environment` to know the store."""
+    options = {
+        "server.port": str(port),
+        "server.address": host,
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "theme.base": str(HERE / "theme" / "stepwell.toml"),
+    }
+    # -P: without it `python -m` puts the user's folder first on sys.path, and their own db/ would be imported for ours.
+    start = [sys.executable, "-P", "-m", "streamlit", "run", str(HERE / "app.py")]
+    return start + [f"--{name}={value}" for name, value in options.items()]
+
+
+def environment(store_url: str) -> dict[str, str]:
+    """This process's environment, with the store that the dashboard is to show."""
+    return {**os.environ, "STEPWELL_STORE": store_url}
+
+
+def launch(store_url: str, port: int, host: str = "127.0.0.1") -> int:
+    """Serve the dashboard until it is interrupted; returns the server's exit code."""
+    server = subprocess.Popen(command(port, host), env=environment(store_url))
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        server.terminate()
+        return server.wait()

@@ -1,0 +1,182 @@
+"""Is anything wrong?"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from charts.sparkline import svg
+from charts.theme import run_colour
+from dashboard import data, parts, state
+from dashboard.health import Health, answer, judged
+from dashboard.words import ago, number, plain, several, trouble
+
+ROWS = 50  # of the table on one page
+CARDS = 4
+SHOW = {"all": "all", "needs": "needs you", "live": "live", "stalled": "stalled", "finished": "finished"}
+
+
+def main() -> None:
+    url = data.store_url()
+    now = data.pulse(url)
+    runs = data.every_run(url)
+    if not runs:
+        parts.head("Is anything wrong?", "", None, now)
+        parts.nothing_yet()
+        st.stop()
+    newest = data.newest(url, now.all)
+    open_ones = data.found(url, None, now.all, firing=True)
+    steps = {run: n.values["time_step"] for run, n in newest.items() if "time_step" in n.values}
+    ends = {run: n.end for run, n in newest.items() if n.end is not None}
+    everyone = judged(runs, open_ones, time.time(), steps, ends)
+    walls = [run.wall for run in runs if run.wall is not None]
+    parts.head("Is anything wrong?", plain(answer(everyone), 400), max(walls, default=None), now)
+    cards(everyone, url, now)
+    table(everyone, newest, url, now)
+
+
+def cards(everyone: list[Health], url: str, now: data.Pulse) -> None:
+    """The runs that need somebody; where nothing runs any more, the last ones that ended in trouble."""
+    needy = [h for h in everyone if h.needs_you]
+    if not needy and not any(h.status != "finished" for h in everyone):
+        needy = [h for h in everyone if h.worst is not None and h.worst.severity != "info"]
+    shown = needy[:CARDS]
+    sparks = data.sparks(url, now.of([h.run.id for h in shown]))
+    for health in shown:
+        card(health, sparks)
+    if len(needy) > CARDS:
+        st.caption(f"and {several(len(needy) - CARDS, 'more run')} below")
+
+
+def card(health: Health, sparks: dict[tuple[int, str], list[float]]) -> None:
+    run, worst = health.run, health.worst
+    if worst is None:
+        return
+    with st.container(border=True, key=f"card-{worst.severity}-{run.id}"):
+        step = "" if run.step is None else f" · step {run.step:,}"
+        over = " · finished" if health.status == "finished" else f" · {ago(health.age)} ago"
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{parts.severity(worst)} &nbsp; **{plain(run.name)}** :gray[{plain(run.project)}{step}{over}]")
+            parts.run_link(run, "open", icon=":material/arrow_forward:")
+        st.markdown(plain(worst.message, 600))
+        others = sorted({trouble(f.trouble) for f in health.open if f is not worst})
+        if others:
+            st.caption(f"also open: {plain(', '.join(others))}")
+        with st.container(horizontal=True, gap="large"):
+            colour = run_colour(parts.look(), run.id)
+            for quantity, label in (
+                ("entropy_token_mean", "entropy"),
+                ("reward_mean", "reward"),
+                ("truncation_fraction", "truncated"),
+            ):
+                values = sparks.get((run.id, quantity))
+                if values:
+                    newest = number(values[-1], "fraction" if quantity == "truncation_fraction" else "")
+                    parts.small_curve(label, newest, svg(np.array(values), colour))
+
+
+def table(everyone: list[Health], newest: dict[int, data.Newest], url: str, now: data.Pulse) -> None:
+    """Every run, cheap however many there are: only the page that is shown is read."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        show, tied = state.one_of("show", list(SHOW), "all")
+        st.segmented_control("show", list(SHOW), format_func=SHOW.__getitem__, label_visibility="collapsed", **tied)
+        wanted = st.text_input(
+            "search", placeholder="search project, run or trainer", label_visibility="collapsed", width=280, **state.text("q")
+        )
+    chosen = [h for h in everyone if _shown(h, show) and _matches(h, wanted)]
+    if not chosen:
+        st.markdown(":gray[No run is like that.]")
+        return
+    pages = -(-len(chosen) // ROWS)
+    page = min(max(int(state.read("page", "1")) if state.read("page", "1").isdecimal() else 1, 1), pages)
+    part = chosen[(page - 1) * ROWS : page * ROWS]
+    sparks = data.sparks(url, now.of([h.run.id for h in part]))
+    rows = pd.DataFrame([row(h, newest.get(h.run.id), sparks) for h in part])
+    clicked = st.dataframe(
+        styled(rows, part),
+        hide_index=True,
+        column_config=columns(),
+        on_select="rerun",
+        selection_mode="single-cell",
+        key=f"runs-{st.session_state.get('opened', 0)}",
+        height=36 * (len(part) + 1) + 2,
+        row_height=36,
+    )
+    if pages > 1:
+        st.pagination(pages, **state.page_number("page", pages))
+    st.caption(f"{several(len(chosen), 'run')} of {len(everyone):,} · click a row to open it")
+    if clicked.selection.cells:
+        st.session_state["opened"] = st.session_state.get("opened", 0) + 1  # else coming back would open it again
+        st.switch_page(parts.RUN, query_params={"run": str(part[clicked.selection.cells[0][0]].run.id)})
+
+
+def _shown(health: Health, show: str) -> bool:
+    return show == "all" or (health.needs_you if show == "needs" else health.status == show)
+
+
+def _matches(health: Health, wanted: str) -> bool:
+    text = f"{health.run.label} {health.run.trainer}".lower()
+    return all(word in text for word in wanted.lower().split())
+
+
+def row(health: Health, newest: data.Newest | None, sparks: dict[tuple[int, str], list[float]]) -> dict[str, object]:
+    """One line of the table."""
+    run, worst, values = health.run, health.worst, newest.values if newest else {}
+    entropy = "entropy_token_mean" if "entropy_token_mean" in values else "entropy_estimate"
+    end = newest.end if newest else None
+    return {
+        "colour": "■",
+        "run": run.name,
+        "project": run.project,
+        "trainer": run.trainer,
+        "status": health.status,
+        "step": "–" if run.step is None else f"{run.step:,}" + (f" / {end:,.0f}" if end else ""),
+        "age": ago(health.age),
+        "reward": number(values.get("reward_mean")),
+        "reward curve": sparks.get((run.id, "reward_mean"), []),
+        "entropy": number(values.get(entropy)),
+        "entropy curve": sparks.get((run.id, entropy), []),
+        "length": number(values.get("response_length_mean")),
+        "truncated": number(values.get("truncation_fraction"), "fraction"),
+        "verdict": "–" if worst is None else f"{trouble(worst.trouble)} since {worst.onset_step:,}",
+    }
+
+
+def styled(rows: pd.DataFrame, part: list[Health]) -> pd.io.formats.style.Styler:
+    """Colours that mean something: the run's own, and that of its verdict."""
+    look = parts.look()
+    swatch = [f"color: {run_colour(look, h.run.id)}" for h in part]
+    verdict = [
+        f"color: {look.severity(h.worst.severity) if h.worst and h.status != 'finished' else look.muted}" for h in part
+    ]
+    calm = [f"color: {look.muted}"] * len(part)
+    styler = rows.style.apply(lambda _: swatch, subset=["colour"]).apply(lambda _: verdict, subset=["verdict"])
+    for column in ("project", "trainer", "status", "age"):
+        styler = styler.apply(lambda _: calm, subset=[column])
+    return styler
+
+
+def columns() -> dict[str, object]:
+    right = {"alignment": "right"}
+    return {
+        "colour": st.column_config.TextColumn("", width=28),
+        "run": st.column_config.TextColumn("run", width=210),
+        "project": st.column_config.TextColumn("project", width=110),
+        "trainer": st.column_config.TextColumn("trainer", width=80),
+        "status": st.column_config.TextColumn("status", width=75),
+        "step": st.column_config.TextColumn("step", width=90, **right),
+        "age": st.column_config.TextColumn("age", width=65, help="of the newest record", **right),
+        "reward": st.column_config.TextColumn("reward", width=70, **right),
+        "reward curve": st.column_config.LineChartColumn("", width=110, color="gray"),
+        "entropy": st.column_config.TextColumn("entropy", width=70, help="nats per token", **right),
+        "entropy curve": st.column_config.LineChartColumn("", width=110, color="gray"),
+        "length": st.column_config.TextColumn("length", width=70, help="mean response, tokens", **right),
+        "truncated": st.column_config.TextColumn("trunc.", width=70, help="responses cut off at the limit", **right),
+        "verdict": st.column_config.TextColumn("verdict", width=190),
+    }
+
+
+main()

@@ -1,0 +1,111 @@
+"""What every page is made of: its head with the age of the data, the empty states, a chart with its small print."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from charts import lines, theme
+from charts.curve import Band, Curve, Level, Mark
+from dashboard import data, state
+from dashboard.words import ago, plain
+from db.findings import Finding
+from db.runs import Run
+
+BEAT = 5  # s between two looks at the store
+CSS = Path(__file__).parent / "theme" / "stepwell.css"
+OVERVIEW, RUN, COMPARE = (f"pages/{name}.py" for name in ("10_overview", "30_run", "40_compare"))
+SHADE = {"critical": "red", "warning": "orange"}
+
+
+def look() -> theme.Look:
+    """Light or dark, as the reader has it."""
+    return theme.look(st.context.theme.type)
+
+
+def head(question: str, answer: str, wall: float | None, seen: data.Pulse) -> None:
+    """The page's question, its answer in words, and how old the data is. wall: of the newest record, s since the epoch."""
+    left, right = st.columns([5, 1], vertical_alignment="top")
+    with left:
+        st.subheader(question, anchor=False)
+        if answer:
+            with st.container(key="answer"):
+                st.markdown(answer)
+    with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="beat"):
+        paused = st.toggle("pause", **state.flag("pause"), help="Stop looking for new data")
+        _beat(wall, seen.all, paused)
+
+
+def _beat(wall: float | None, seen: int, paused: bool) -> None:
+    """Looks every few seconds whether the store has moved on; only then is the page run again.
+
+    What did not change keeps its view: a chart whose data stands still is not drawn again.
+    """
+
+    @st.fragment(run_every=None if paused else BEAT)
+    def beat() -> None:
+        if not paused and data.pulse(data.store_url()).all != seen:
+            st.rerun()
+        age = None if wall is None else time.time() - wall
+        dot = ":gray[❙❙]" if paused else ":gray[●]"
+        st.caption(f"{dot} data {ago(age)} old" if age is not None else f"{dot} no time in the log")
+
+    beat()
+
+
+def nothing_yet() -> None:
+    """An empty store: the one command to run next."""
+    st.markdown("Nothing has been collected yet. Point Stepwell at the folder where your trainer writes its logs:")
+    st.code("stepwell collect ~/runs", language="bash")
+    st.caption("This page fills by itself as soon as there is data. It reads logs only; your trainer needs no change.")
+
+
+def no_such_run(name: str) -> None:
+    """An address that names a run which this store does not hold."""
+    st.markdown(f"This store holds no run “{plain(name, 80)}”. It may have been collected into another store.")
+    st.page_link(OVERVIEW, label="See all runs", icon=":material/arrow_back:")
+
+
+def run_link(run: Run, label: str = "open", icon: str | None = None) -> None:
+    """A link to the run's page."""
+    st.page_link(RUN, label=label, icon=icon, query_params={"run": str(run.id)})
+
+
+def small_curve(label: str, newest: str, drawing: str) -> None:
+    """A named sparkline with its newest value. All three are ours: nothing from a log may come in here."""
+    st.html(
+        f'<div style="display:flex;gap:.5rem;align-items:center;font-size:.85rem;white-space:nowrap">'
+        f'<span style="opacity:.7">{label}</span>{drawing}<b>{newest}</b></div>',
+        width="content",
+    )
+
+
+def severity(finding: Finding) -> str:
+    """The severity as a coloured word."""
+    shade = SHADE.get(finding.severity, "gray")
+    return f":{shade}[**{finding.severity.upper()}**]"
+
+
+def chart(
+    key: str,
+    curves: Sequence[Curve],
+    style: lines.Style,
+    *,
+    title: str,
+    caveat: str = "",
+    attempts: str = "",
+    bands: Sequence[Band] = (),
+    marks: Sequence[Mark] = (),
+    levels: Sequence[Level] = (),
+) -> None:
+    """A titled chart with its small print. The specification and the data travel apart: see charts.curve."""
+    with st.container(key=f"panel-{key}"):
+        st.markdown(title, help=caveat or None)
+        drawn = lines.rows(curves, style, bands=bands, marks=marks, levels=levels)
+        spec: dict[str, Any] = lines.spec(lines.names(curves), style)
+        st.vega_lite_chart(drawn.rows, spec, theme=None, key=f"chart-{key}", width="stretch")
+        st.caption(plain(lines.note(drawn, attempts), 300))

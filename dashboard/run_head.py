@@ -1,0 +1,107 @@
+"""The head of the run's page: which run, how it trains, what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard import data, parts, state
+from dashboard.health import RANK
+from dashboard.words import number, plain, tokens, trouble
+from db.findings import Finding
+from db.runs import Run
+
+
+def choose(runs: Sequence[Run], now: data.Pulse) -> Run | None:
+    """The run that the address names, by id or name; without one, the run that needs somebody most, else the newest.
+
+    None where the address names a run that is not here.
+    """
+    named = state.read("run")
+    if named:
+        return next((run for run in runs if named in (str(run.id), run.label, run.name)), None)
+    worst = data.found(data.store_url(), None, now.all, firing=True)
+    gravity = {run.id: 0 for run in runs}
+    for finding in worst:
+        gravity[finding.run_id] = max(gravity.get(finding.run_id, 0), RANK.get(finding.severity, 0))
+    return max(runs, key=lambda run: (gravity[run.id], run.wall or 0.0))
+
+
+def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse, runs: Sequence[Run]) -> None:
+    """Name, how it trains, and its verdict."""
+    parts.head(plain(run.name), "", run.wall, now)
+    st.markdown(f":gray[{' · '.join(plain(fact) for fact in facts(run, about, runs))}]")
+    verdicts = [finding for finding in found if finding.state == "firing"]
+    closed = [finding for finding in found if finding.state != "firing"]
+    for finding in sorted(verdicts, key=lambda f: (-RANK.get(f.severity, 0), -f.detected_step)):
+        verdict(finding)
+    if not verdicts:
+        st.markdown("Nothing is firing." if run.step is not None else "No record has been read yet.")
+    if closed:
+        with st.expander(f"{len(closed)} earlier, resolved"):
+            for finding in closed:
+                st.markdown(f"**{plain(trouble(finding.trouble))}**, step {finding.onset_step:,}: {plain(finding.message, 600)}")
+
+
+def facts(run: Run, about: data.About, runs: Sequence[Run]) -> list[str]:
+    """How the run trains, as far as its log says."""
+    known = about.settings
+    said = [
+        run.project,
+        str(known.get("algorithm", "")).upper(),
+        run.trainer,
+        f"{tokens(known['context_limit'])} context" if _is_number(known.get("context_limit")) else "",
+        _clip(known),
+        _kl(known),
+        _mask(known.get("overlong_mask")),
+        f"entropy bonus {number(known['entropy_coef'])}" if known.get("entropy_coef") else "",
+    ]
+    if run.step is not None:
+        end = known.get("max_steps")
+        said.append(f"step {run.step:,}" + (f" of {end:,.0f}" if _is_number(end) and end > 0 else ""))
+    if about.parent is not None:
+        parent = next((other.name for other in runs if about.parent and other.id == about.parent[0]), None)
+        said.append(f"continues {parent}" if parent else "")
+    return [fact for fact in said if fact]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _clip(known: dict[str, Any]) -> str:
+    low, high = known.get("clip_low"), known.get("clip_high")
+    if not _is_number(low) and not _is_number(high):
+        return ""
+    return f"clip {number(low)} / {number(high)}"
+
+
+def _kl(known: dict[str, Any]) -> str:
+    if known.get("kl_on") is False or known.get("kl_coef") == 0:
+        return "no KL"
+    coef = known.get("kl_coef")
+    return f"KL {number(coef)}" if _is_number(coef) else ""
+
+
+def _mask(on: Any) -> str:
+    return {True: "overlong mask on", False: "overlong mask off"}.get(on, "") if isinstance(on, bool) else ""
+
+
+def verdict(finding: Finding) -> None:
+    """One open finding: the sentence, and folded away its arithmetic, what would clear it and what to try."""
+    with st.container(border=True, key=f"card-{finding.severity}-{finding.source_id}-{finding.trouble}-{finding.detected_step}"):
+        since = f":gray[since step {finding.onset_step:,}, noticed at {finding.detected_step:,}]"
+        st.markdown(f"{parts.severity(finding)} &nbsp; **{plain(trouble(finding.trouble).capitalize())}** &nbsp; {since}")
+        st.markdown(plain(finding.message, 800))
+        if finding.advice:
+            st.markdown(f"**Try:** {plain(finding.advice, 800)}")
+        if finding.evidence or finding.clears or finding.origin:
+            with st.expander("evidence"):
+                if finding.clears:
+                    st.markdown(f"Clears when: {plain(finding.clears, 800)}")
+                st.code(json.dumps(finding.evidence, indent=1, ensure_ascii=False, default=str), language="json")
+                if finding.origin:
+                    st.caption(f"Rule: {plain(finding.origin, 400)}")
