@@ -54,10 +54,11 @@ def gather(text: bytes, line: int, memory: Memory, part: Part) -> None:
                 at = begin
             continue
         end = text.find(b"\n", at) + 1 or len(text)
-        if _takes_last_line(waiting, text[at:end]):
+        taken, over = _take(waiting, text[at:end])
+        at = end if taken else at
+        if over:
             _settle(waiting, part)
             waiting = None
-        at = end
     if waiting is not None:
         memory["config"] = waiting
 
@@ -69,15 +70,17 @@ def _source(text: bytes, at: int) -> str | None:
     return before.decode("utf-8", "replace").strip() if not before or RAY.fullmatch(before) else None
 
 
-def _takes_last_line(waiting: dict[str, Any], raw: bytes) -> bool:
-    """Adds the line to the config it belongs to. True when the config is over, complete or not."""
+def _take(waiting: dict[str, Any], raw: bytes) -> tuple[bool, bool]:
+    """Adds the line to the config if it belongs there. -> (done with the line?, is the config over, whole or not?)"""
     waiting["lines"] += 1
     source, message = _message(raw)
     if source == waiting["source"] and (not waiting["text"] or GOES_ON.match(message)):
         waiting["text"] += message + "\n"
         waiting["depth"] = waiting.get("depth", 0) + _depth(message)
-        return waiting["depth"] <= 0 or len(waiting["text"]) > LONGEST_CONFIG
-    return message.startswith("step:") or waiting["lines"] > MOST_LINES
+        return True, waiting["depth"] <= 0 or len(waiting["text"]) > LONGEST_CONFIG
+    if message.startswith("{'actor_rollout_ref': "):  # a restart prints it anew
+        return False, True
+    return True, message.startswith("step:") or waiting["lines"] > MOST_LINES
 
 
 def _message(raw: bytes) -> tuple[str, str]:

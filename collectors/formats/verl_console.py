@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from math import nan
 
 import numpy as np
 import orjson
@@ -35,7 +36,7 @@ WRAPPED = re.compile(r"\s*(?:(?:np|numpy)\.\w+|tensor)\(([^()]*)\)\s*")
 ODD = re.compile(rb":(?:(?:np|numpy)\.\w+\(([^()]*)\)|(nan|-?inf|True|False|np\.True_|np\.False_))(?= - |$)")
 JSON_WORDS = {b"nan": b"null", b"True": b"1", b"False": b"0", b"np.True_": b"1", b"np.False_": b"0"}
 JSON_WORDS |= {b"inf": b'"inf"', b"-inf": b'"-inf"'}  # numpy reads them from text, JSON has no other way
-BOOLS = {"np.True_": 1.0, "np.False_": 0.0}
+WORDS = {"np.True_": 1.0, "np.False_": 0.0, "null": nan}
 
 Reading = tuple[list[str], Floats, list[str]]
 """names, their values, and why something of the line was left out."""
@@ -189,4 +190,4 @@ def _one_by_one(body: str) -> Reading:
 
 def _value(cell: str) -> float | None:
     wrapped = WRAPPED.fullmatch(cell)
-    return BOOLS.get(cell.strip(), number(wrapped[1] if wrapped else cell))
+    return WORDS.get(cell.strip(), number(wrapped[1] if wrapped else cell))
