@@ -78,6 +78,11 @@ def test_a_summary_and_evaluations_are_no_rows_and_belong_to_their_step() -> Non
     assert (read.rows, read.first_step, read.last_step) == (1, 5, 5)
 
 
+def test_a_column_that_was_empty_may_fill() -> None:
+    read = plain({"step": 1, "a": 1, "b": None}, {"step": 2, "a": 1, "b": 5}, {"step": 3, "a": None, "b": "6"})
+    assert [values for _, _, values in read.records] == [{"a": 1.0}, {"a": 1.0, "b": 5.0}, {"b": 6.0}]
+
+
 def test_a_record_of_settings_becomes_the_config() -> None:
     read = plain({"config": {"lr": 0.1}}, {"step": 1, "loss": 2})
     assert read.config == {"lr": 0.1}

@@ -69,6 +69,7 @@ def test_every_spelling_of_a_verl_line(line: str) -> None:
         ("val-core/a - b/acc:0.5", "val-core/a - b/acc", 0.5),
         ('val-core/"a"\\n/acc:0.5', 'val-core/"a"\\n/acc', 0.5),
         ("val-core/数学/acc:0.5", "val-core/数学/acc", 0.5),
+        ("val/\\u0041/acc:0.5", "val/\\u0041/acc", 0.5),
         ("training/global_step:7", "training/global_step", 7.0),
         ("step:8", "step", 8.0),
     ],
@@ -93,13 +94,14 @@ def test_a_torn_line_loses_its_last_value_and_says_so() -> None:
     assert read.unread == [Unread(2, "the line is cut in 'b:0.0'")]
 
 
-def test_a_line_that_wandb_cut_at_4096_characters_loses_its_last_value() -> None:
-    line = "step:3 - " + " - ".join(f"长/metric{i:05}:0.12345" for i in range(400))
-    read = feed(verl_console, line[:4096].encode() + b"\nstep:4 - a:1\n")
+@pytest.mark.parametrize("shift", range(0, 28, 3))
+def test_a_line_that_wandb_cut_at_4096_characters_loses_its_last_value(shift: int) -> None:
+    segments = [f"长/metric{i:05}:0.12345" for i in range(400)]
+    line = ("step:3 - " + "x" * shift + " - ".join(segments))[:4096]
+    read = feed(verl_console, line.encode() + b"\nstep:4 - a:1\n")
     assert [step for step, _, _ in read.records] == [3, 4]
-    whole = line[:4096].split(" - ")[1:-1]
-    assert list(read.records[0][2]) == [segment.partition(":")[0] for segment in whole]
-    assert [unread.line for unread in read.unread] == [1]
+    assert list(read.records[0][2])[1:] == [s.partition(":")[0] for s in segments[1:] if f"{s} -" in line]
+    assert [unread.line for unread in read.unread] == ([] if line.endswith((" -", " - ")) else [1])
 
 
 def test_a_segment_without_a_number_is_reported() -> None:
@@ -243,6 +245,8 @@ SEGMENTS = st.sampled_from(
         "n:null",
         "t:True",
         "q:[1]",
+        'u:"5"',
+        "\\u0041:1",
         "p:{}",
         "a",
         "",

@@ -1,4 +1,4 @@
-"""verl's console log, and that of its family (DAPO, DeepScaleR, rLLM): one line per step among all that a job prints.
+r"""verl's console log, and that of its family (DAPO, DeepScaleR, rLLM): one line per step among all that a job prints.
 
 \x1b[36m(TaskRunner pid=4021)\x1b[0m step:12 - actor/entropy:0.31 - actor/lr:1e-06 - critic/score/mean:np.float64(0.55)
 
