@@ -22,6 +22,7 @@ Bools = NDArray[np.bool_]
 
 RAW = "as logged"
 OLD = "superseded"
+EXTRAS = frozenset({"band", "mark", "level", "edge", "dot"})
 LANES = 4  # names of findings stand in so many lines below each other
 SPARSE = 80  # a curve of fewer points shows each of them as a dot
 
@@ -82,6 +83,11 @@ class Table:
     drawn: int
     points: int
     odd: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def extras(self) -> frozenset[str]:
+        """Which of EXTRAS there are rows of: a chart has no layers for what it does not hold."""
+        return EXTRAS & {*self.rows["kind"].cat.categories, *self.rows["shape"].cat.categories}
 
 
 COLUMNS = ("kind", "curve", "part", "x", "x2", "y", "step", "value", "shape", "tone")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-from charts.curve import LANES, OLD, RAW, Band, Curve, Level, Mark, Table, table
+from charts.curve import EXTRAS, LANES, OLD, RAW, Band, Curve, Level, Mark, Table, table
 from charts.smooth import Smoothing
 from charts.theme import LIGHT, Look, config
 
@@ -19,13 +19,17 @@ NUMBER = (
     "datum.value == 0 ? '0' : abs(datum.value) >= 1e4 ? format(datum.value, '.3~s')"
     " : abs(datum.value) < 1e-3 ? format(datum.value, '.2~e') : format(datum.value, '.4~g')"
 )
+Names = tuple[tuple[str, str], ...]  # (label, colour) of each curve
 EDGES = {"NaN": "triangle-right", "+inf": "triangle-up", "−inf": "triangle-down", "≤ 0": "triangle-left"}
 PERCENT = "format(datum.value, '.3~p')"
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a chart is drawn, apart from its data. unit: of y; "fraction" is shown in percent."""
+    """How a chart is drawn, apart from its data. unit: of y; "fraction" is shown in percent.
+
+    keys: whether the legend names the curves; a page with a legend of its own leaves them out.
+    """
 
     look: Look = LIGHT
     unit: str = ""
@@ -35,7 +39,7 @@ class Style:
     smoothing: Smoothing = Smoothing()
     height: int = 190
     columns: int = 400
-    legend: bool = True
+    keys: bool = True
     title: str = ""
 
 
@@ -49,7 +53,7 @@ def lines(
 ) -> alt.LayerChart:
     """A chart with its data in it, for a report, a message or a notebook. The dashboard sends the two apart."""
     drawn = rows(curves, style, bands=bands, marks=marks, levels=levels)
-    chart = alt.LayerChart.from_dict(spec(names(curves), style))
+    chart = alt.LayerChart.from_dict(spec(names(curves), style, drawn.extras))
     chart.data = drawn.rows
     return chart
 
@@ -75,7 +79,7 @@ def rows(
     )
 
 
-def names(curves: Sequence[Curve]) -> tuple[tuple[str, str], ...]:
+def names(curves: Sequence[Curve]) -> Names:
     """What the legend must know of the curves: (label, colour) of each."""
     return tuple((curve.label, curve.colour) for curve in curves)
 
@@ -88,28 +92,30 @@ def note(drawn: Table, attempts: str = "") -> str:
     return " · ".join(parts)
 
 
-def spec(curves: tuple[tuple[str, str], ...], style: Style) -> dict[str, Any]:
-    """The Vega-Lite specification without data: the same dict content for the same curves and style."""
-    return dict(json.loads(_spec(curves, style)))
+def spec(curves: Names, style: Style, extras: frozenset[str] = EXTRAS) -> dict[str, Any]:
+    """The Vega-Lite specification without data: the same for the same curves and style, whatever the data.
+
+    extras: kinds of row for which layers are needed, see Table.extras.
+    """
+    return dict(json.loads(_spec(curves, style, extras)))
 
 
 @functools.lru_cache(maxsize=256)
-def _spec(curves: tuple[tuple[str, str], ...], style: Style) -> str:
+def _spec(curves: Names, style: Style, extras: frozenset[str]) -> str:
     layers = [
-        *_bands(style),
-        *_marks(style),
-        *_levels(style),
-        _raw(style, curves),
-        _dots(style),
-        *([_bold(style, curves)] if style.smoothing.kind != "none" else []),
-        _edges(style, top=True),
-        _edges(style, top=False),
+        *(_bands(style) if "band" in extras else []),
+        *(_marks(style) if "mark" in extras else []),
+        *(_levels(style) if "level" in extras else []),
+        _line(style, curves, [RAW, OLD]),
+        *([_dots(style)] if "dot" in extras else []),
+        *([_line(style, curves, [style.smoothing.name])] if style.smoothing.kind != "none" else []),
+        *([_edges(style, top=True), _edges(style, top=False)] if "edge" in extras else []),
         *_hover(style),
     ]
     titled = {"title": style.title} if style.title else {}
     chart = alt.layer(*layers).properties(width="container", height=style.height, **titled)
-    chart = chart.configure(**config(style.look))
     made = chart.to_dict()
+    made["config"] = config(style.look)
     for layer in made["layer"]:  # one table for all layers, given from outside
         del layer["data"]
     return json.dumps(made)
@@ -123,7 +129,7 @@ def _x(style: Style) -> alt.X:
     scale = alt.Scale(nice=False, zero=False, type="utc" if style.time else "linear")
     axis = alt.Axis(
         title=style.x_title,
-        titleAnchor="end",
+        titleAnchor="start",
         tickCount=6,
         labelFlush=True,
         labelExpr=alt.Undefined if style.time else NUMBER,
@@ -153,8 +159,8 @@ def _y(style: Style) -> alt.Y:
     return alt.Y("y:Q", scale=scale, axis=axis)
 
 
-def _colour(style: Style, curves: tuple[tuple[str, str], ...]) -> alt.Color:
-    legend = alt.Legend(title=None, symbolType="stroke") if style.legend and len(curves) > 1 else None
+def _colour(style: Style, curves: Names) -> alt.Color:
+    legend = alt.Legend(title=None, symbolType="stroke", symbolOpacity=1) if style.keys and len(curves) > 1 else None
     return alt.Color(
         "curve:N",
         scale=alt.Scale(domain=[label for label, _ in curves], range=[colour for _, colour in curves]),
@@ -162,35 +168,31 @@ def _colour(style: Style, curves: tuple[tuple[str, str], ...]) -> alt.Color:
     )
 
 
-def _kind(style: Style, curves: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def _kind(style: Style, curves: Names) -> dict[str, Any]:
     """Faded, bold or dashed by kind; the legend names the smoothing."""
     bold = style.smoothing.kind != "none"
     kinds = [RAW, *([style.smoothing.name] if bold else []), OLD]
     legend = None
-    if style.legend and bold:
+    if bold:
         legend = alt.Legend(
-            title=None, values=kinds[:-1], symbolType="stroke", symbolStrokeColor=curves[0][1] if curves else style.look.ink
+            title=None, values=kinds[:-1], symbolType="stroke", symbolStrokeColor=curves[0][1] if len(curves) == 1 else style.look.muted
         )
     faded, width = (0.35, 1.0) if bold else (0.95, 1.4)
     tail = [1.0, 2.2] if bold else [1.4]
     return {
         "opacity": alt.Opacity(
-            "kind:N", scale=alt.Scale(domain=kinds, range=[faded, *([1.0] if bold else []), 0.3]), legend=legend
+            "kind:O", scale=alt.Scale(domain=kinds, range=[faded, *([1.0] if bold else []), 0.3]), legend=legend
         ),
         "strokeWidth": alt.StrokeWidth(
-            "kind:N", scale=alt.Scale(domain=kinds, range=[width, *tail[1:], 1.0]), legend=legend
+            "kind:O", scale=alt.Scale(domain=kinds, range=[width, *tail[1:], 1.0]), legend=legend
         ),
         "strokeDash": alt.condition(f"datum.kind == '{OLD}'", alt.value([3, 3]), alt.value([1, 0])),
     }
 
 
-def _raw(style: Style, curves: tuple[tuple[str, str], ...]) -> alt.Chart:
-    kept = _where(f"datum.kind == '{RAW}' || datum.kind == '{OLD}'").mark_line(strokeJoin="round", clip=True)
-    return kept.encode(x=_x(style), y=_y(style), color=_colour(style, curves), detail="part:N", **_kind(style, curves))
-
-
-def _bold(style: Style, curves: tuple[tuple[str, str], ...]) -> alt.Chart:
-    kept = _where(f"datum.kind == '{style.smoothing.name}'").mark_line(strokeJoin="round", clip=True)
+def _line(style: Style, curves: Names, kinds: Sequence[str]) -> alt.Chart:
+    mine = " || ".join(f"datum.kind == '{kind}'" for kind in kinds)
+    kept = _where(mine).mark_line(strokeJoin="round", clip=True)
     return kept.encode(x=_x(style), y=_y(style), color=_colour(style, curves), detail="part:N", **_kind(style, curves))
 
 
@@ -209,17 +211,20 @@ def _bands(style: Style) -> list[alt.Chart]:
 
 def _marks(style: Style) -> list[alt.Chart]:
     base, tone = _where("datum.kind == 'mark'"), alt.Color("tone:N", scale=None)
-    ground = base.mark_rect(opacity=0.06, clip=True).encode(x=_x(style), x2="x2", color=tone)
+    ground = base.mark_rect(opacity=0.05, clip=True).encode(x=_x(style), x2="x2", color=tone)
     line = base.mark_rule(strokeWidth=1.2, clip=True, opacity=0.9).encode(x=_x(style), color=tone)
-    return [ground, line, *(_mark_name(style, lane) for lane in range(LANES))]
+    return [ground, line, *(layer for lane in range(LANES) for layer in _mark_name(style, lane))]
 
 
-def _mark_name(style: Style, lane: int) -> alt.Chart:
-    """What was found, beside its line; names of neighbours stand below each other."""
+def _mark_name(style: Style, lane: int) -> list[alt.Chart]:
+    """What was found, beside its line and readable over curves; names of neighbours stand below each other."""
     base = _where(f"datum.kind == 'mark' && datum.y == {lane}")
-    text = base.mark_text(align="left", baseline="middle", dx=5, fontWeight=600, clip=True)
-    tone = alt.Color("tone:N", scale=None)
-    return text.encode(x=_x(style), y=alt.YValue(8 + 13 * lane), text="value:N", color=tone)
+    halo = base.mark_text(
+        align="left", dx=5, fontWeight=600, clip=True, stroke=style.look.surface, strokeWidth=4, strokeJoin="round", opacity=0.85
+    )
+    text = base.mark_text(align="left", dx=5, fontWeight=600, clip=True)
+    place: dict[str, Any] = {"x": _x(style), "y": alt.YValue(8 + 13 * lane), "text": "value:N"}
+    return [halo.encode(**place), text.encode(**place, color=alt.Color("tone:N", scale=None))]
 
 
 def _levels(style: Style) -> list[alt.Chart]:

@@ -90,6 +90,7 @@ def config(look: Look) -> dict[str, Any]:
         "symbolStrokeWidth": 2,
         "labelLimit": 260,
         "columnPadding": 14,
+        "layout": {"top": {"anchor": "end"}},
     }
     return {
         "background": "transparent",

@@ -34,8 +34,9 @@ def question(page: Path) -> str:
 
 
 def main() -> None:
-    st.set_page_config(page_title="Stepwell", page_icon=":material/stacked_line_chart:", layout="wide")
+    st.set_page_config(page_title="Stepwell", page_icon=str(parts.ICON), layout="wide")
     st.html(parts.CSS)
+    st.logo(parts.LOGO, size="medium", link=None)
     found = pages()
     made = [
         st.Page(page, title=name(page).replace("_", " ").capitalize(), url_path=name(page), default=page == found[0])
@@ -53,7 +54,3 @@ def main() -> None:
         st.markdown("The data is untouched. Another page, or this one with other choices, should work.")
         with st.expander("Details, for a bug report"):
             st.code(traceback.format_exc(), language=None)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,14 +26,19 @@ class Choice:
     history: bool
 
 
-def controls(*, has_attempts: bool = True) -> Choice:
-    """One row of controls."""
+def usual_span(steps: int) -> str:
+    """The smoothing that fits a run of so many steps: about a fiftieth of it."""
+    return min(SPANS, key=lambda span: abs(math.log(int(span) * 50 / max(steps, 1))))
+
+
+def controls(steps: int, *, has_attempts: bool = True) -> Choice:
+    """One row of controls. steps: of the longest run that is shown."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="controls"):
         x, tied = state.one_of("x", list(SHOWN_X), "step")
         st.segmented_control("x axis", list(SHOWN_X), format_func=SHOWN_X.__getitem__, **tied)
         kind, tied = state.one_of("smooth", list(KINDS), "ema")
         st.segmented_control("smoothing", list(KINDS), format_func=KINDS.__getitem__, **tied)
-        span, tied = state.one_of("span", SPANS, "10")
+        span, tied = state.one_of("span", SPANS, usual_span(steps))
         st.select_slider("over steps", SPANS, width=190, disabled=kind == "none", **tied)
         log = st.toggle("log axis", **state.flag("log"))
         history = has_attempts and st.toggle("superseded attempts", **state.flag("history"))

@@ -88,9 +88,11 @@ def every_run(url: str) -> list[Run]:
 
 @st.cache_data(**KEEP)
 def found(url: str, run_ids: tuple[int, ...] | None, cursor: int, *, firing: bool = False) -> list[Finding]:
-    """Findings of these runs (of all when None), newest first."""
+    """Findings of these runs (of all when None), newest first; what two files of a run both tell is said once."""
     with reading(engine(url)) as connection:
-        return findings.findings_of(connection, run_ids, firing=firing)
+        said = findings.findings_of(connection, run_ids, firing=firing)
+    once = {(f.run_id, f.trouble, f.onset_step, f.state, f.message): f for f in said}
+    return list(once.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def command(port: int, host: str = "127.0.0.1") -> list[str]:
         "theme.base": str(HERE / "theme" / "stepwell.toml"),
     }
     # -P: without it `python -m` puts the user's folder first on sys.path, and their own db/ would be imported for ours.
-    start = [sys.executable, "-P", "-m", "streamlit", "run", str(HERE / "app.py")]
+    start = [sys.executable, "-P", "-m", "streamlit", "run", str(HERE / "door" / "main.py")]
     return start + [f"--{name}={value}" for name, value in options.items()]
 
 

@@ -17,8 +17,9 @@ from db.findings import Finding
 from db.runs import Run
 
 BEAT = 5  # s between two looks at the store
-CSS = Path(__file__).parent / "theme" / "stepwell.css"
-OVERVIEW, RUN, COMPARE = (f"pages/{name}.py" for name in ("10_overview", "30_run", "40_compare"))
+HERE = Path(__file__).parent
+CSS, LOGO, ICON = (HERE / "theme" / name for name in ("stepwell.css", "stepwell.svg", "icon.svg"))
+OVERVIEW, RUN, COMPARE = (HERE / "pages" / f"{name}.py" for name in ("10_overview", "30_run", "40_compare"))
 SHADE = {"critical": "red", "warning": "orange"}
 
 
@@ -29,15 +30,17 @@ def look() -> theme.Look:
 
 def head(question: str, answer: str, wall: float | None, seen: data.Pulse) -> None:
     """The page's question, its answer in words, and how old the data is. wall: of the newest record, s since the epoch."""
-    left, right = st.columns([5, 1], vertical_alignment="top")
+    left, right = st.columns([3, 1], vertical_alignment="top")
     with left:
         st.subheader(question, anchor=False)
         if answer:
             with st.container(key="answer"):
                 st.markdown(answer)
     with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="beat"):
-        paused = st.toggle("pause", **state.flag("pause"), help="Stop looking for new data")
-        _beat(wall, seen.all, paused)
+        shown = st.container(width="content")
+        paused = st.toggle("pause", **state.flag("pause"))
+        with shown:
+            _beat(wall, seen.all, paused)
 
 
 def _beat(wall: float | None, seen: int, paused: bool) -> None:
@@ -79,7 +82,7 @@ def small_curve(label: str, newest: str, drawing: str) -> None:
     """A named sparkline with its newest value. All three are ours: nothing from a log may come in here."""
     st.html(
         f'<div style="display:flex;gap:.5rem;align-items:center;font-size:.85rem;white-space:nowrap">'
-        f'<span style="opacity:.7">{label}</span>{drawing}<b>{newest}</b></div>',
+        f'<span style="opacity:.7">{label}</span><img src="{drawing}" alt=""><b>{newest}</b></div>',
         width="content",
     )
 
@@ -106,6 +109,14 @@ def chart(
     with st.container(key=f"panel-{key}"):
         st.markdown(title, help=caveat or None)
         drawn = lines.rows(curves, style, bands=bands, marks=marks, levels=levels)
-        spec: dict[str, Any] = lines.spec(lines.names(curves), style)
+        spec: dict[str, Any] = lines.spec(lines.names(curves), style, drawn.extras)
         st.vega_lite_chart(drawn.rows, spec, theme=None, key=f"chart-{key}", width="stretch")
         st.caption(plain(lines.note(drawn, attempts), 300))
+
+
+def grid(makers: Sequence[Any], across: int = 3) -> None:
+    """Charts beside each other, on a phone below each other."""
+    for start in range(0, len(makers), across):
+        for column, make in zip(st.columns(across, gap="medium"), makers[start : start + across], strict=False):
+            with column:
+                make()

@@ -35,7 +35,7 @@ def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse,
     parts.head(plain(run.name), "", run.wall, now)
     st.markdown(f":gray[{' · '.join(plain(fact) for fact in facts(run, about, runs))}]")
     verdicts = [finding for finding in found if finding.state == "firing"]
-    closed = [finding for finding in found if finding.state != "firing"]
+    closed = [finding for finding in found if finding.state != "firing" and finding.severity != "info"]
     for finding in sorted(verdicts, key=lambda f: (-RANK.get(f.severity, 0), -f.detected_step)):
         verdict(finding)
     if not verdicts:

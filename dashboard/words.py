@@ -68,3 +68,8 @@ def listed(items: Sequence[str], most: int = 4) -> str:
 def trouble(name: str) -> str:
     """A trouble's identifier in words: entropy_blowup is "entropy blow-up"."""
     return name.replace("_", " ").replace("blowup", "blow-up")
+
+
+def sentence(text: str) -> str:
+    """With a capital at the start; the rest as it is (KL stays KL)."""
+    return text[:1].upper() + text[1:]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from charts.sparkline import svg
+from charts.sparkline import image
 from charts.theme import run_colour
 from dashboard import data, parts, state
 from dashboard.health import Health, answer, judged
@@ -75,12 +75,12 @@ def card(health: Health, sparks: dict[tuple[int, str], list[float]]) -> None:
                 values = sparks.get((run.id, quantity))
                 if values:
                     newest = number(values[-1], "fraction" if quantity == "truncation_fraction" else "")
-                    parts.small_curve(label, newest, svg(np.array(values), colour))
+                    parts.small_curve(label, newest, image(np.array(values), colour))
 
 
 def table(everyone: list[Health], newest: dict[int, data.Newest], url: str, now: data.Pulse) -> None:
     """Every run, cheap however many there are: only the page that is shown is read."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         show, tied = state.one_of("show", list(SHOW), "all")
         st.segmented_control("show", list(SHOW), format_func=SHOW.__getitem__, label_visibility="collapsed", **tied)
         wanted = st.text_input(

@@ -17,7 +17,7 @@ from charts.theme import run_colour
 from dashboard import curves, data, parts, run_head, state
 from dashboard.controls import Choice, controls
 from dashboard.panels import PANELS, WANTED, Panel
-from dashboard.words import number, plain, several
+from dashboard.words import number, plain, sentence, several
 from db.findings import Finding
 from db.metrics import Metric
 from db.quantities import quantity
@@ -54,14 +54,14 @@ def main() -> None:
 
 def show_curves(run: Run, about: data.About, found: list[Finding], now: data.Pulse) -> None:
     url, cursor = data.store_url(), now.of([run.id])
-    choice = controls(has_attempts=len(about.attempts) > 1)
+    choice = controls(run.step or 0, has_attempts=len(about.attempts) > 1)
     known = data.quantities(url, cursor, WANTED + curves.NEEDED, history=choice.history)
     if not known:
         st.markdown(":gray[None of the usual quantities is logged by this run; everything it does log is below.]")
     view = View(run, about, found, choice, known)
     drawn = [panel for panel in PANELS if view.has(panel)]
     missing = [panel.title.lower() for panel in PANELS if not view.has(panel)]
-    grid([(lambda panel=panel: view.panel(panel)) for panel in drawn])
+    parts.grid([(lambda panel=panel: view.panel(panel)) for panel in drawn])
     if missing and drawn:
         st.caption(plain(f"Not logged by this run: {', '.join(missing)}.", 400))
     logged = data.metrics_of(url, run.id, now.versions.get(run.id, 0))
@@ -98,7 +98,7 @@ class View:
         labels = dict(zip(panel.quantities, panel.short, strict=False))
         series = {labels.get(name, name): self.known[self.run.id, name] for name in has}
         first = quantity(has[0])
-        title = panel.title if len(has) > 1 or not first else first.label.split(" (")[0].capitalize()
+        title = panel.title if len(has) > 1 or not first else sentence(first.label.split(" (")[0])
         unit = first.unit if first else ""
         levels = self.limit(series) if panel.name == "length" else []
         self.draw(panel.name, title, unit, series, log=panel.log or self.choice.log, levels=levels)
@@ -132,7 +132,7 @@ class View:
             f"{self.run.id}-{key}",
             made,
             style,
-            title=f"**{plain(title)}**" + (f" :gray[{plain(unit)}]" if unit and unit != "fraction" else ""),
+            title=f"**{plain(title)}**",
             caveat="\n\n".join(caveats),
             attempts=self.attempts(first),
             bands=self.bands,
@@ -141,20 +141,14 @@ class View:
         )
 
     def attempts(self, series: Series) -> str:
-        shown = sorted(set(series.attempts.tolist()))
-        of = len(self.about.attempts)
-        if of < 2 or not shown:
+        """Which attempts are drawn, counted within the file and its restarts that the curve is read from."""
+        shown = set(series.attempts.tolist())
+        lines = {a.line for a in self.about.attempts if a.number in shown}
+        numbers = sorted(a.number for a in self.about.attempts if a.line in lines)
+        at = [place for place, number in enumerate(numbers, 1) if number in shown]
+        if len(numbers) < 2 or not at:
             return ""
-        span = f"attempt {shown[0]}" if len(shown) == 1 else f"attempts {shown[0]}–{shown[-1]}"
-        return f"{span} of {of}"
-
-
-def grid(makers: Sequence[Any], across: int = 3) -> None:
-    """Charts beside each other, on a phone below each other."""
-    for start in range(0, len(makers), across):
-        for column, make in zip(st.columns(across, gap="medium"), makers[start : start + across], strict=False):
-            with column:
-                make()
+        return (f"attempt {at[0]}" if len(at) == 1 else f"attempts {at[0]}–{at[-1]}") + f" of {len(numbers)}"
 
 
 def validation(view: View, metrics: list[Metric], cursor: tuple[tuple[int, int], ...]) -> None:
@@ -164,7 +158,7 @@ def validation(view: View, metrics: list[Metric], cursor: tuple[tuple[int, int],
         return
     st.markdown("#### Validation")
     series = data.metrics(data.store_url(), cursor, tuple(m.id for m in scores[:6]), history=view.choice.history)
-    grid([(lambda m=m: one_metric(view, m, series)) for m in scores[:6]])
+    parts.grid([(lambda m=m: one_metric(view, m, series)) for m in scores[:6]])
     if len(scores) > 6:
         st.caption(f"{several(len(scores) - 6, 'more evaluation metric')} in the list below")
 
@@ -190,7 +184,7 @@ def everything(view: View, logged: list[tuple[Metric, int, float]], cursor: tupl
     page = 1 if pages == 1 else st.pagination(pages, **state.page_number("page", pages))
     part = chosen[(page - 1) * CHARTS : page * CHARTS]
     series = data.metrics(data.store_url(), cursor, tuple(m.id for m in part), history=view.choice.history)
-    grid([(lambda m=m: one_metric(view, m, series)) for m in part])
+    parts.grid([(lambda m=m: one_metric(view, m, series)) for m in part])
 
 
 def one_metric(view: View, metric: Metric, series: dict[tuple[int, int], Series]) -> None:
