@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes every sample run from nothing, in the current (empty) folder: about 7 minutes on one free core.
+# Makes every sample run from nothing, in the current (empty) folder: about 10 minutes on one free core.
 #   sh path/to/sample_runs/make/make_all.sh [python]
 # Needs: pip install torch==2.13.0 && pip install trl==1.16.0 transformers datasets accelerate tensorboard
 set -eu

@@ -33,18 +33,13 @@ class Recipe:
 
 
 STAGE = Recipe("stage", batches=30, prompts=24, rate=1e-4)  # lengths and rate chosen after pilot runs
-BONUS = Recipe("entropy_bonus", batches=64, entropy_coef=0.25)
-# Several settings at once were needed for a collapse: it must not be put down to any single one of them.
-COLLAPSE = Recipe(
-    "entropy_collapse", batches=120, prompts=4, group=4, rate=4e-4, clip_high=0.05, temperature=0.8
-)
 
 VERL = [
     Recipe("grpo_plus", seed=11),
     replace(STAGE, name="stage1_24", max_len=24, seed=12),
     replace(STAGE, name="stage2_36", start="stage1_24", max_len=36, seed=13),
     replace(STAGE, name="stage3_48", start="stage2_36", seed=14),
-    replace(BONUS, seed=16),
+    Recipe("entropy_bonus", batches=64, entropy_coef=0.25, seed=16),
 ]
 
 TRL = [
@@ -53,8 +48,9 @@ TRL = [
     replace(STAGE, name="stage2_36", start="stage1_24", max_len=36, seed=23),
     replace(STAGE, name="stage3_48", start="stage2_36", seed=24),
     replace(STAGE, name="no_overlong_24", max_len=24, overlong_filter=False, seed=22),
-    replace(BONUS, seed=26),
-    replace(COLLAPSE, seed=27),
+    Recipe("entropy_bonus", start="grpo_plus_48", batches=64, entropy_coef=0.35, seed=26),
+    # the entropy bonus with a wrong sign
+    Recipe("entropy_collapse", batches=120, prompts=8, entropy_coef=-0.2, seed=27),
 ]
 
 
