@@ -24,7 +24,7 @@ def accepted(name: str) -> str:
     """
     text = re.sub(r"[^/\w.\- :]", "_", name.replace("@", "_at_"))[:LONGEST_NAME]
     parts = ["_" * len(part) if part in {".", ".."} else part for part in text.split("/") if part]
-    return "/".join(parts) or "_"
+    return re.sub(r"^\.\.", "__", "/".join(parts)) or "_"
 
 
 def mapped(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
@@ -50,4 +50,4 @@ def _free(name: str, taken: set[str]) -> str:
 def text_of(value: Any, longest: int) -> str:
     """A setting as text: strings as they are, the rest as JSON. Empty text is `""`, for MLflow shows nothing there."""
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
-    return text.encode("utf-8", "replace").decode()[:longest]
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:longest]  # PostgreSQL has no NUL

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = 1000  # metrics per request: MLflow's limit
 SMALL_BATCH = 20  # params or tags per request: it may have 1 MB, and one param 6000 characters of up to 6 bytes
-NO_FAULT_OF_OURS = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "UNAUTHENTICATED"}
+AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "UNAUTHENTICATED"}
 KEY = "stepwell.mirror"
 
 
@@ -79,10 +79,14 @@ class Server:
         try:
             yield
         except MlflowException as error:
-            kind = MirrorAway if error.error_code in NO_FAULT_OF_OURS else Refused
-            raise kind(f"MLflow at {shown(self.target)}: {_one_line(error)}") from error
+            kind = MirrorAway if error.error_code in AWAY else Refused
+            raise kind(self._said(error)) from error
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise MirrorAway(f"MLflow at {shown(self.target)}: {_one_line(error)}") from error
+            raise MirrorAway(self._said(error)) from error
+
+    def _said(self, error: Exception) -> str:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return f"MLflow at {shown(self.target)}: {shown(lines[0], self.target)[:300]}"
 
     def experiment(self, name: str) -> str:
         """The id of the experiment with this name; made when new."""
@@ -170,11 +174,6 @@ def _batches(entities: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (entities[at : at + SMALL_BATCH] for at in range(0, len(entities), SMALL_BATCH))
 
 
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
-
-
 def artifacts(target: str) -> Path | None:
     """Where MLflow would keep files of experiments in an SQLite store (we write none): beside it, not in whatever
     folder the command was given in. None: the server knows."""
@@ -183,7 +182,7 @@ def artifacts(target: str) -> Path | None:
     return Path(sa.make_url(target).database or "").resolve().parent / "mlflow-artifacts"
 
 
-def shown(target: str) -> str:
-    """The URI with its password hidden."""
-    password = urlsplit(target).password
-    return target.replace(f":{password}@", ":***@") if password else target
+def shown(text: str, uri: str | None = None) -> str:
+    """A URI with its password hidden; or a text that may quote `uri`."""
+    password = urlsplit(uri or text).password
+    return text.replace(f":{password}@", ":***@") if password else text
