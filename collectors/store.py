@@ -53,6 +53,7 @@ def put_torn(connection: sa.Connection, place: Place, part: Part, *, modified: f
     if part.blocks:
         writer = Writer(connection, place, attempt, torn=True)
         writer.add(_timed(part.blocks[0], modified))
+        writer.finish()
         place = writer.place.with_rows(part.rows, part.first_step, part.last_step)
         opened = writer.attempt is not None and (attempt is None or writer.attempt.id != attempt.id)
         was = writer.attempt if opened or attempt is None else attempt
@@ -71,6 +72,7 @@ def take_back(connection: sa.Connection, place: Place) -> Place:
         was = Trying(**torn["was"])
         if torn["opened"]:
             sources.close_attempt(connection, place, was)
+            latest.rebuild(connection, place.run_id)
         else:
             points.take_back(connection, was.id, torn["seq"])
             sources.restore(connection, place, was)
@@ -153,7 +155,9 @@ class Writer:
         rows = np.flatnonzero((part.mask() & training).any(axis=1))
         if not len(rows):
             return attempt
-        return sources.first_row(self.connection, self.place, attempt, int(part.steps[rows[0]]))
+        step = int(part.steps[rows[0]])
+        self.superseded = self.superseded or step != attempt.first_step  # what a validation record hid is seen again
+        return sources.first_row(self.connection, self.place, attempt, step)
 
 
 def _cuts(steps: Ints, has: Bools, last: Ints, *, opens: bool) -> Iterator[tuple[int, int, bool]]:

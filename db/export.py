@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from db.runs import all_runs, attempts_of, sources_of
-from db.series import Series, metrics_of, series
+from db.series import Series, metrics_ever, series
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,7 @@ def points(connection: sa.Connection, run_ids: Collection[int], *, history: bool
     paths = {source.id: source.path for source in sources_of(connection, run_ids)}
     for run in all_runs(connection, run_ids):
         by_number = {one.number: paths[one.source_id] for one in attempts_of(connection, [run.id])}
-        ids = [metric.id for metric, _step, _value in metrics_of(connection, run.id)]
+        ids = [metric.id for metric in metrics_ever(connection, run.id)]
         for start in range(0, len(ids), METRICS_AT_ONCE):
             curves = series(connection, [run.id], ids[start : start + METRICS_AT_ONCE], history=history)
             for curve in curves.values():

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from db.block import Block, Floats, Ints
 from db.schema import attempts, latest
-from db.series import metrics_of, series
+from db.series import metrics_ever, series
 
 SAME_METRICS = (  # the live step: every metric that the row holds is new
     sa.update(latest)
@@ -54,7 +54,7 @@ def _merged(old: sa.Row, ids: np.ndarray, steps: Ints, values: Floats) -> tuple[
 
 def rebuild(connection: sa.Connection, run_id: int) -> None:
     """After an attempt has superseded another: back to the newest values of the live line."""
-    wanted = [metric.id for metric, _step, _value in metrics_of(connection, run_id)]
+    wanted = [metric.id for metric in metrics_ever(connection, run_id)]
     curves = {key: curve for key, curve in series(connection, [run_id], wanted).items() if len(curve)}
     ids = np.array(sorted(metric for _, metric in curves), np.int32)
     lines = [curves[run_id, metric] for metric in ids.tolist()]
@@ -65,4 +65,7 @@ def rebuild(connection: sa.Connection, run_id: int) -> None:
         attempts.c.run_id == run_id, attempts.c.ends_at.is_(None)
     )
     step = connection.scalar(newest)
+    if step is None:
+        connection.execute(sa.delete(latest).where(latest.c.run_id == run_id))
+        return
     connection.execute(sa.update(latest).where(latest.c.run_id == run_id).values(**row, step=step))

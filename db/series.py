@@ -132,6 +132,16 @@ def metrics_of(connection: sa.Connection, run_id: int) -> list[tuple[Metric, int
     return sorted(((known[i], s, v) for i, s, v in zip(ids, steps, values, strict=True)), key=lambda row: row[0].name)
 
 
+def metrics_ever(connection: sa.Connection, run_id: int) -> list[Metric]:
+    """Every metric that any attempt of the run logged, superseded ones too, by name."""
+    mine = sa.select(attempts.c.id).where(attempts.c.run_id == run_id)
+    sealed = sa.select(chunks.c.metric_id).where(chunks.c.attempt_id.in_(mine))
+    of_tail = keyset_metrics.c.keyset_id == tail.c.keyset_id
+    waiting = sa.select(keyset_metrics.c.metric_id).join(tail, of_tail).where(tail.c.attempt_id.in_(mine))
+    ids = set(connection.execute(sealed.union(waiting)).scalars())
+    return sorted(by_id(connection, ids).values(), key=lambda metric: metric.name)
+
+
 def _tries(connection: sa.Connection, run_ids: Collection[int]) -> dict[int, _Try]:
     columns = (attempts.c.id, attempts.c.run_id, attempts.c.number, attempts.c.ends_at)
     rows = connection.execute(sa.select(*columns).where(attempts.c.run_id.in_(run_ids)))
