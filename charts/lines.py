@@ -177,14 +177,14 @@ def _kind(style: Style, curves: Names) -> dict[str, Any]:
         legend = alt.Legend(
             title=None, values=kinds[:-1], symbolType="stroke", symbolStrokeColor=curves[0][1] if len(curves) == 1 else style.look.muted
         )
-    faded, width = (0.35, 1.0) if bold else (0.95, 1.4)
+    faded, width = (0.42, 1.0) if bold else (0.95, 1.4)
     tail = [1.0, 2.2] if bold else [1.4]
     return {
         "opacity": alt.Opacity(
-            "kind:O", scale=alt.Scale(domain=kinds, range=[faded, *([1.0] if bold else []), 0.3]), legend=legend
+            "kind:O", scale=alt.Scale(type="ordinal", domain=kinds, range=[faded, *([1.0] if bold else []), 0.3]), legend=legend
         ),
         "strokeWidth": alt.StrokeWidth(
-            "kind:O", scale=alt.Scale(domain=kinds, range=[width, *tail[1:], 1.0]), legend=legend
+            "kind:O", scale=alt.Scale(type="ordinal", domain=kinds, range=[width, *tail[1:], 1.0]), legend=legend
         ),
         "strokeDash": alt.condition(f"datum.kind == '{OLD}'", alt.value([3, 3]), alt.value([1, 0])),
     }
@@ -210,9 +210,10 @@ def _bands(style: Style) -> list[alt.Chart]:
 
 
 def _marks(style: Style) -> list[alt.Chart]:
+    # fillOpacity, not opacity: the legend of the curves would inherit that from the first layer that has a colour.
     base, tone = _where("datum.kind == 'mark'"), alt.Color("tone:N", scale=None)
-    ground = base.mark_rect(opacity=0.05, clip=True).encode(x=_x(style), x2="x2", color=tone)
-    line = base.mark_rule(strokeWidth=1.2, clip=True, opacity=0.9).encode(x=_x(style), color=tone)
+    ground = base.mark_rect(fillOpacity=0.05, clip=True).encode(x=_x(style), x2="x2", color=tone)
+    line = base.mark_rule(strokeWidth=1.2, clip=True).encode(x=_x(style), color=tone)
     return [ground, line, *(layer for lane in range(LANES) for layer in _mark_name(style, lane))]
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def command(port: int, host: str = "127.0.0.1") -> list[str]:
-    """The command that serves the dashboard; it needs `environment` to know the store."""
+def command(port: int, host: str = "127.0.0.1", *, browser: bool = False) -> list[str]:
+    """The command that serves the dashboard; which store is said by `environment`, for a URL may hold a password."""
     options = {
         "server.port": str(port),
         "server.address": host,
-        "server.headless": "true",
+        "server.headless": "false" if browser else "true",
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
@@ -32,9 +32,9 @@ def environment(store_url: str) -> dict[str, str]:
     return {**os.environ, "STEPWELL_STORE": store_url}
 
 
-def launch(store_url: str, port: int, host: str = "127.0.0.1") -> int:
-    """Serve the dashboard until it is interrupted; returns the server's exit code."""
-    server = subprocess.Popen(command(port, host), env=environment(store_url))
+def launch(store_url: str, port: int, host: str = "127.0.0.1", *, browser: bool = False) -> int:
+    """Serve the dashboard until it is interrupted, opening a browser if asked to; returns the server's exit code."""
+    server = subprocess.Popen(command(port, host, browser=browser), env=environment(store_url))
     try:
         return server.wait()
     except KeyboardInterrupt:

@@ -78,13 +78,10 @@ def run_link(run: Run, label: str = "open", icon: str | None = None) -> None:
     st.page_link(RUN, label=label, icon=icon, query_params={"run": str(run.id)})
 
 
-def small_curve(label: str, newest: str, drawing: str) -> None:
-    """A named sparkline with its newest value. All three are ours: nothing from a log may come in here."""
-    st.html(
-        f'<div style="display:flex;gap:.5rem;align-items:center;font-size:.85rem;white-space:nowrap">'
-        f'<span style="opacity:.7">{label}</span><img src="{drawing}" alt=""><b>{newest}</b></div>',
-        width="content",
-    )
+def small_curves(curves: Sequence[tuple[str, str, str]]) -> None:
+    """Named sparklines with their newest values: (label, newest, image). Nothing from a log may come in here: it is HTML."""
+    each = (f'<div><span>{label}</span><img src="{drawn}" alt=""><b>{newest}</b></div>' for label, newest, drawn in curves)
+    st.html(f'<div class="curves">{"".join(each)}</div>')
 
 
 def severity(finding: Finding) -> str:

@@ -6,13 +6,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from dashboard import data, parts, state
 from dashboard.health import RANK
-from dashboard.words import number, plain, tokens, trouble
+from dashboard.words import number, plain, sentence, tokens, trouble
 from db.findings import Finding
 from db.runs import Run
+from db.series import Series
+
+COURSE = ("reward_mean", "entropy_token_mean")
 
 
 def choose(runs: Sequence[Run], now: data.Pulse) -> Run | None:
@@ -30,6 +34,15 @@ def choose(runs: Sequence[Run], now: data.Pulse) -> Run | None:
     return max(runs, key=lambda run: (gravity[run.id], run.wall or 0.0))
 
 
+def switch(run: Run, runs: Sequence[Run]) -> None:
+    """Another run, or this one beside others."""
+    names = {str(other.id): other.label for other in runs}
+    _, tied = state.one_of("run", list(names), str(run.id))
+    with st.container(horizontal=True, width="content", vertical_alignment="center"):
+        st.selectbox("run", list(names), format_func=names.__getitem__, label_visibility="collapsed", width=280, **tied)
+        st.page_link(parts.COMPARE, label="compare", icon=":material/stacked_line_chart:", query_params={"runs": str(run.id)})
+
+
 def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse, runs: Sequence[Run]) -> None:
     """Name, how it trains, and its verdict."""
     parts.head(plain(run.name), "", run.wall, now)
@@ -39,11 +52,30 @@ def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse,
     for finding in sorted(verdicts, key=lambda f: (-RANK.get(f.severity, 0), -f.detected_step)):
         verdict(finding)
     if not verdicts:
-        st.markdown("Nothing is firing." if run.step is not None else "No record has been read yet.")
+        st.markdown(plain(calm(run, now), 400))
     if closed:
         with st.expander(f"{len(closed)} earlier, resolved"):
             for finding in closed:
                 st.markdown(f"**{plain(trouble(finding.trouble))}**, step {finding.onset_step:,}: {plain(finding.message, 600)}")
+
+
+def calm(run: Run, now: data.Pulse) -> str:
+    """What to say of a run that nothing is wrong with: where reward and entropy went."""
+    known = data.quantities(data.store_url(), now.of([run.id]), COURSE)
+    went = [course(label, known[run.id, name]) for name, label in zip(COURSE, ("reward", "entropy"), strict=True) if (run.id, name) in known]
+    return " ".join(["Nothing is firing.", sentence("; ".join(part for part in went if part)) + "." if any(went) else ""])
+
+
+def course(label: str, series: Series) -> str:
+    """From where to where a curve went: means of its first and its last tenth."""
+    values = series.values[np.isfinite(series.values)]
+    tenth = max(1, len(values) // 10)
+    if len(values) < 4:
+        return ""
+    before, after = float(values[:tenth].mean()), float(values[-tenth:].mean())
+    spread = float(np.std(np.diff(values))) / np.sqrt(tenth)
+    verb = "stayed at" if abs(after - before) <= 2 * spread else ("rose" if after > before else "fell")
+    return f"{label} stayed near {number(after)}" if verb == "stayed at" else f"{label} {verb} from {number(before)} to {number(after)}"
 
 
 def facts(run: Run, about: data.About, runs: Sequence[Run]) -> list[str]:

@@ -16,6 +16,11 @@ from dashboard.words import ago, number, plain, several, trouble
 
 ROWS = 50  # of the table on one page
 CARDS = 4
+CARD = (
+    ("entropy_token_mean", "entropy", ""),
+    ("reward_mean", "reward", ""),
+    ("truncation_fraction", "truncated", "fraction"),
+)
 SHOW = {"all": "all", "needs": "needs you", "live": "live", "stalled": "stalled", "finished": "finished"}
 
 
@@ -65,17 +70,18 @@ def card(health: Health, sparks: dict[tuple[int, str], list[float]]) -> None:
         others = sorted({trouble(f.trouble) for f in health.open if f is not worst})
         if others:
             st.caption(f"also open: {plain(', '.join(others))}")
-        with st.container(horizontal=True, gap="large"):
-            colour = run_colour(parts.look(), run.id)
-            for quantity, label in (
-                ("entropy_token_mean", "entropy"),
-                ("reward_mean", "reward"),
-                ("truncation_fraction", "truncated"),
-            ):
-                values = sparks.get((run.id, quantity))
-                if values:
-                    newest = number(values[-1], "fraction" if quantity == "truncation_fraction" else "")
-                    parts.small_curve(label, newest, image(np.array(values), colour))
+        parts.small_curves(curves(health, sparks))
+
+
+def curves(health: Health, sparks: dict[tuple[int, str], list[float]]) -> list[tuple[str, str, str]]:
+    """What a card shows of its run: label, newest value, drawing."""
+    colour = run_colour(parts.look(), health.run.id)
+    made = []
+    for quantity, label, unit in CARD:
+        values = sparks.get((health.run.id, quantity))
+        if values:
+            made.append((label, number(values[-1], unit), image(np.array(values), colour)))
+    return made
 
 
 def table(everyone: list[Health], newest: dict[int, data.Newest], url: str, now: data.Pulse) -> None:
@@ -130,8 +136,7 @@ def row(health: Health, newest: data.Newest | None, sparks: dict[tuple[int, str]
     return {
         "colour": "■",
         "run": run.name,
-        "project": run.project,
-        "trainer": run.trainer,
+        "verdict": "–" if worst is None else f"{trouble(worst.trouble)} since {worst.onset_step:,}",
         "status": health.status,
         "step": "–" if run.step is None else f"{run.step:,}" + (f" / {end:,.0f}" if end else ""),
         "age": ago(health.age),
@@ -141,7 +146,8 @@ def row(health: Health, newest: data.Newest | None, sparks: dict[tuple[int, str]
         "entropy curve": sparks.get((run.id, entropy), []),
         "length": number(values.get("response_length_mean")),
         "truncated": number(values.get("truncation_fraction"), "fraction"),
-        "verdict": "–" if worst is None else f"{trouble(worst.trouble)} since {worst.onset_step:,}",
+        "project": run.project,
+        "trainer": run.trainer,
     }
 
 
@@ -172,7 +178,7 @@ def columns() -> dict[str, object]:
         "reward": st.column_config.TextColumn("reward", width=70, **right),
         "reward curve": st.column_config.LineChartColumn("", width=110, color="gray"),
         "entropy": st.column_config.TextColumn("entropy", width=70, help="nats per token", **right),
-        "entropy curve": st.column_config.LineChartColumn("", width=110, color="gray"),
+        "entropy curve": st.column_config.LineChartColumn(" ", width=110, color="gray"),
         "length": st.column_config.TextColumn("length", width=70, help="mean response, tokens", **right),
         "truncated": st.column_config.TextColumn("trunc.", width=70, help="responses cut off at the limit", **right),
         "verdict": st.column_config.TextColumn("verdict", width=190),

@@ -46,7 +46,9 @@ def main() -> None:
     found = data.found(url, (run.id,), now.all)
     run_head.show(run, about, found, now, runs)
     tab, tied = state.one_of("tab", list(TABS), "curves")
-    st.segmented_control("part", list(TABS), format_func=TABS.__getitem__, label_visibility="collapsed", **tied)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.segmented_control("part", list(TABS), format_func=TABS.__getitem__, label_visibility="collapsed", **tied)
+        run_head.switch(run, runs)
     {"curves": show_curves, "config": show_config, "attempts": show_attempts, "sources": show_sources}[tab](
         run, about, found, now
     )
