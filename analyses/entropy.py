@@ -8,7 +8,7 @@ import numpy as np
 
 from analyses import trend
 from analyses.contract import Floats
-from analyses.measure import KEEP, Line
+from analyses.measure import Line
 from analyses.series import Series
 
 SHORT = 12  # rows of a trend that dies young or logs seldom
@@ -36,7 +36,7 @@ def onset(series: Series, fitted: Line, home: float, i: int) -> int:
     """The step at which the fitted line of new row i leaves `home` (nats), within the rows at hand."""
     at = series.fresh + i
     back = (fitted.level[i] - np.log(max(home, FLOOR))) / fitted.slope[i]
-    first = int(series.steps[max(0, at - min(int(series.ages[at]), KEEP) + 1)])
+    first = int(series.steps[max(0, at - min(int(series.ages[at]), series.keep) + 1)])
     return int(np.clip(round(float(series.steps[at] - back)), first, series.steps[at]))
 
 

@@ -54,6 +54,8 @@ class Judged:
     calm: Callable[[int, Mapping[str, Any]], bool]
     tell: Callable[[int, Severity], Words]
     over: Callable[[int], str]
+    clear_rows: int = CLEAR_ROWS
+    rearm_rows: int = REARM_ROWS
 
 
 def watch(
@@ -68,19 +70,21 @@ def watch(
     keep: int,
 ) -> tuple[State, list[Finding]]:
     """One fold of a detector whose `judge` looks at a Series. keep: how far its widest window reaches back."""
-    series = join(state.get("rows", {}), rows, needs, uses)
+    series = join(state.get("rows", {}), rows, needs, uses, keep)
     if series is None:
         return state, []
     with np.errstate(all="ignore"):  # logs hold any numbers: what overflows becomes inf or NaN, and no hit
         judged = judge(series, context)
         episode, findings = follow(state.get("episode", {}), series, judged, trouble)
-    return {"rows": kept(series, keep), "episode": episode}, findings
+    return {"rows": kept(series), "episode": episode}, findings
 
 
 def follow(state: State, series: Series, judged: Judged, trouble: str) -> tuple[State, list[Finding]]:
     """Walk through the new rows; only those that matter are looked at one by one."""
     recent, levels = _sustained(state.get("recent", []), series, judged.signals)
-    teller = _Teller(trouble, series, judged, state.get("open"), state.get("rested", REARM_ROWS), state.get("calm", 0))
+    teller = _Teller(
+        trouble, series, judged, state.get("open"), state.get("rested", judged.rearm_rows), state.get("calm", 0)
+    )
     row, total = 0, len(levels)
     speaking = np.flatnonzero(levels >= 0)
     while row < total:
@@ -115,20 +119,24 @@ class _Teller:
         self.open = Finding(**self.open) if self.open else None
 
     def rest(self, rows: int) -> None:
-        self.rested = min(self.rested + rows, REARM_ROWS)
+        self.rested = min(self.rested + rows, self.judged.rearm_rows)
 
     def hear(self, row: int, level: int) -> None:
         """One row: close what a new attempt or a quiet stretch ends, then raise or escalate."""
         at = self.series.fresh + row
         if self.open is not None and self.open.attempt != self.series.attempts[at]:
             self._close(at, "The run was restarted before it was over.")
-            self.rested = REARM_ROWS
+            self.rested = self.judged.rearm_rows
         if self.open is not None:
             self._keep_open(row, at, level)
-        elif level >= 0 and self.rested >= (REARM_CRITICAL_ROWS if level == RANK["critical"] else REARM_ROWS):
+        elif level >= 0 and self.rested >= self._wait(level):
             self._raise(row, at, SEVERITIES[level])
         else:
             self.rest(1)
+
+    def _wait(self, level: int) -> int:
+        wait = self.judged.rearm_rows
+        return min(wait, REARM_CRITICAL_ROWS) if level == RANK["critical"] else wait
 
     def _keep_open(self, row: int, at: int, level: int) -> None:
         quiet = level < RANK["warning"] and self.judged.calm(row, self.open.evidence)
@@ -140,7 +148,7 @@ class _Teller:
                 self._raise(row, at, SEVERITIES[level])
             else:
                 self._state(row, at, SEVERITIES[level], self.open.onset_step, self.open.detected_step)
-        elif self.calm >= CLEAR_ROWS:
+        elif self.calm >= self.judged.clear_rows:
             self._close(at, self.judged.over(row))
 
     def _raise(self, row: int, at: int, severity: Severity) -> None:
@@ -157,7 +165,7 @@ class _Teller:
             detected_step=detected,
             message=words.message,
             attempt=int(self.series.attempts[at]),
-            evidence={name: _plain(value) for name, value in words.evidence.items()},
+            evidence={name: plain(value) for name, value in words.evidence.items()},
             clears=words.clears,
             advice=words.advice,
             source=words.source,
@@ -193,7 +201,7 @@ def _lasting(hits: Ints, known: int, ages: Ints, n: int) -> Ints:
     return count
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON has it: no NaN, no infinity, no numpy."""
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None

@@ -5,6 +5,7 @@ Windows are in rows and shrink in a young run: to 8 for trends, 3 for levels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,3 +117,55 @@ def wobble(series: Series, values: Floats) -> Floats:
     window = series.past(values, WIDTH)
     noise: Floats = 1.4826 / np.sqrt(2) * middle(np.abs(np.diff(window, axis=-1)))
     return noise
+
+
+def jitter(series: Series, values: Floats, width: int = WIDTH) -> Floats:
+    """A row's noise by the mean square of row-to-row differences: heavier than `wobble` where rows come in lumps."""
+    steps = np.diff(series.past(values, width), axis=-1)
+    there = np.isfinite(steps)
+    count = there.sum(axis=-1)
+    noise: Floats = np.sqrt(np.where(there, steps**2, 0).sum(axis=-1) / np.maximum(2 * count, 1))
+    return np.where(count >= 3, noise, np.nan)
+
+
+def departure(series: Series, values: Floats, i: int, home: float, edge: float) -> int:
+    """The step from which `values` stayed beyond `edge`, away from `home`, up to new row i; single rows forgiven."""
+    at = series.fresh + i
+    row = at
+    away = values >= edge if edge >= home else values <= edge
+    for back in range(1, min(int(series.ages[at]), series.keep + 1)):
+        if away[at - back]:
+            row = at - back
+        elif back > 1 and not away[at - back + 1]:
+            break
+    return int(series.steps[row])
+
+
+def best_so_far(series: Series, name: str, values: Floats, keeps: np.ufunc) -> Floats:
+    """The running extreme (np.fmax or np.fmin) of a stage over the new rows, remembered under `name`."""
+    return _by_stage(series, name, values, lambda known, part: keeps.accumulate(np.r_[known, part])[1:])
+
+
+def first_of_stage(series: Series, name: str, values: Floats) -> Floats:
+    """The first finite value of the stage, remembered under `name`."""
+
+    def first(known: float, part: Floats) -> Floats:
+        row = np.r_[known, part]
+        seen = np.maximum.accumulate(np.isfinite(row))
+        start = row[np.argmax(seen)] if seen.any() else np.nan
+        return np.where(seen, start, np.nan)[1:]
+
+    return _by_stage(series, name, values, first)
+
+
+def _by_stage(series: Series, name: str, values: Floats, step: Callable[[float, Floats], Floats]) -> Floats:
+    stages = series.stages[series.new]
+    stage, known = series.memory.get(name, (None, None))
+    out = np.empty(len(values))
+    for each in np.unique(stages):
+        mine = stages == each
+        before = np.nan if known is None or stage != int(each) else known
+        out[mine] = step(before, values[mine])
+    last = float(out[-1])
+    series.memory[name] = [int(stages[-1]), last if np.isfinite(last) else None]
+    return out

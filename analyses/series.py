@@ -23,7 +23,8 @@ class Series:
 
     name: the main quantity, as picked for this source. ages: 1 for the first row of a segment; a segment ends
     where an attempt begins or the context limit changes. born: how many rows the source has had so far.
-    columns: quantity -> (n,), NaN where absent or not finite. memory: a detector's own few numbers (JSON).
+    columns: quantity -> (n,), NaN where absent or not finite. keep: rows that are remembered from pass to pass, so
+    how far a row may look back. memory: a detector's own few numbers (JSON).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Series:
     born: Ints
     stages: Ints
     columns: dict[str, Floats]
+    keep: int
     memory: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,7 +82,7 @@ def spread(windows: Floats) -> Floats:
     return 1.4826 * middle(np.abs(windows - middle(windows)[..., None]))
 
 
-def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str]) -> Series | None:
+def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str], keep: int) -> Series | None:
     """What is remembered, then the usable rows of `rows`; None where no row is usable."""
     name = state.get("name") or _pick(rows, needs[0])
     if name is None or name not in rows.columns:
@@ -105,13 +107,14 @@ def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str]) -> Series 
         born=np.arange(born - fresh + 1, born + count + 1),
         stages=np.concatenate([old_stages, stages]),
         columns={q: _column(state, rows, q, usable, fresh) for q in there},
+        keep=keep,
         memory={**state.get("memory", {}), "limit": limit, "attempt": attempt},
     )
 
 
-def kept(series: Series, keep: int) -> State:
-    """The state to remember: the last `keep` rows as plain JSON (null for NaN)."""
-    last = slice(max(0, len(series.steps) - keep), None)
+def kept(series: Series) -> State:
+    """The state to remember: the last rows as plain JSON (null for NaN)."""
+    last = slice(max(0, len(series.steps) - series.keep), None)
     return {
         "name": series.name,
         "born": int(series.born[-1]),

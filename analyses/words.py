@@ -51,3 +51,16 @@ def joined(said: Mapping[str, object]) -> str:
     'reward falls and gradients shrink'
     """
     return " and ".join(phrase for phrase, holds in said.items() if holds)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(45), duration(600), duration(18147), duration(400_000)
+    ('45 s', '10 min', '5.0 h', '4.6 days')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86400:.1f} days"

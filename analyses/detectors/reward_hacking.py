@@ -1,0 +1,163 @@
+"""Training reward rises and the held-out score does not: the policy has found what the reward overlooks.
+
+Judged at each evaluation: the gap between the recent training reward and the score, against the gap of earlier
+evaluations in units of its own noise. Only a gap that opens because reward rises counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from analyses import measure
+from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
+from analyses.episodes import Judged, Signal, Words, watch
+from analyses.series import Series
+from analyses.words import joined, number
+
+TROUBLE = "reward_hacking"
+NEEDS = (("reward_mean", "score_mean"), ("val_score",))
+USES = ("val_n", "val_k", "response_length_mean", "group_all_right_fraction", "format_reward_mean")
+
+SURE, LIKELY = 6.0, 4.0  # deviations of the gap: in one evaluation, in two in a row
+FOLLOWS = 0.4  # the share of reward's rise that the score must at least have made
+LEAST = 3  # earlier evaluations
+EVALUATIONS = 12  # remembered
+SOURCE = "dynamics 5.3: Steering RL Training (alignmentforum), arXiv 2606.16062"
+ADVICE = (
+    "Read ten rewarded responses of the last rows before anything else. Close the hole in the verifier (hidden tests, "
+    "answer-only extraction, no write access to tests), drop partial credit, and go back to the checkpoint before the "
+    "onset: a policy that has learned the trick does not unlearn it."
+)
+
+
+def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
+    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=measure.KEEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One evaluation against the earlier ones: how far the gap has opened, reward and score now and before."""
+
+    deviations: float
+    reward: float
+    reward_before: float
+    score: float
+    score_before: float
+    since: int
+
+    @property
+    def opened(self) -> bool:
+        rise, gain = self.reward - self.reward_before, self.score - self.score_before
+        return rise > 0 and gain <= FOLLOWS * rise
+
+
+def judge(series: Series, context: Context) -> Judged:
+    score = series.column("val_score")[series.new]
+    gaps: list[Gap | None] = [None] * len(score)
+    known: list[list[float]] = [list(each) for each in series.memory.get("evaluations", [])]
+    stage = series.memory.get("stage")
+    reward, noise = measure.recent(series, series.main, 5), measure.wobble(series, series.main)
+    counts = [series.column(name)[series.new] for name in ("val_n", "val_k")]
+    for i in np.flatnonzero(np.isfinite(score) & np.isfinite(noise)):
+        if stage != int(series.stages[series.fresh + i]):
+            stage, known = int(series.stages[series.fresh + i]), []
+        error = _error(float(score[i]), *(float(count[i]) for count in counts))
+        gaps[i] = _gap(known, float(reward[i]), float(score[i]), np.hypot(0.6 * float(noise[i]), error))
+        step = int(series.steps[series.fresh + i])
+        known = [*known, [step, float(reward[i]), float(score[i])]][-EVALUATIONS:]
+    last = series.memory.get("last", 0.0)
+    hits, latest = _verdicts(gaps, last)
+    series.memory.update(evaluations=known, stage=stage, last=float(latest[-1]))
+    signs = _signs(series, hits)
+    signals = (
+        Signal("warning", hits, 1, 1),
+        Signal("critical", hits & (sum(sign.astype(int) for sign in signs.values()) >= 2), 1, 1),
+    )
+    view = View(series, gaps, latest, signs)
+    return Judged(signals, view.calm, view.tell, view.over)
+
+
+def _error(score: float, questions: float, samples: float) -> float:
+    """Standard error of a score on the same questions: by its counts, else a hundredth (dynamics 6.1)."""
+    if not (questions >= 1 and 0 <= score <= 1):
+        return 0.01 * max(abs(score), 1.0)
+    return float(np.sqrt(max(score * (1 - score), 0.01) / (questions * (samples if samples >= 1 else 1))))
+
+
+def _gap(known: list[list[float]], reward: float, score: float, error: float) -> Gap | None:
+    """This evaluation against the earlier ones but the last, whose reward may have begun to rise already."""
+    if len(known) < LEAST:
+        return None
+    earlier = known[:-1] if len(known) > LEAST else known
+    rewards, scores = [each[1] for each in earlier], [each[2] for each in earlier]
+    gaps = [each[1] - each[2] for each in earlier]
+    usual = median(gaps)
+    scatter = 1.4826 * median(abs(gap - usual) for gap in gaps)
+    deviations = (reward - score - usual) / max(scatter, error, 1e-9)
+    return Gap(deviations, reward, median(rewards), score, median(scores), int(earlier[-1][0]))
+
+
+def _verdicts(gaps: list[Gap | None], last: float) -> tuple[Bools, Floats]:
+    """Rows that are an alarm, and the deviations of the latest evaluation at each row."""
+    hits, latest = np.zeros(len(gaps), bool), np.zeros(len(gaps))
+    for i, gap in enumerate(gaps):
+        if gap is not None:
+            here = gap.deviations if gap.opened else 0.0
+            hits[i] = here >= SURE or (here >= LIKELY and last >= LIKELY)
+            last = here
+        latest[i] = last
+    return hits, latest
+
+
+def _signs(series: Series, where: Bools) -> dict[str, Bools]:
+    """What tricks look like from outside; only where there is an alarm."""
+    if not where.any():
+        return {}
+    length = series.column("response_length_mean")
+    right, form = series.column("group_all_right_fraction"), series.column("format_reward_mean")
+    shorter = measure.recent(series, length) < 0.7 * measure.reference(series, length)
+    return {
+        "responses get shorter": where & shorter,
+        "whole groups are suddenly right": where & (_rise(series, right) > 0.15),
+        "the format reward rises": where & (_rise(series, form) > 0.1),
+    }
+
+
+def _rise(series: Series, values: Floats) -> Floats:
+    return measure.recent(series, values) - measure.reference(series, values)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What can be said about each new row: its evaluation, if it has one, and the signs."""
+
+    series: Series
+    gaps: list[Gap | None]
+    latest: Floats
+    signs: dict[str, Bools]
+
+    def calm(self, i: int, raised: Mapping[str, Any]) -> bool:
+        return bool(self.latest[i] < LIKELY / 2) and bool(self.series.main[self.series.fresh + i] < raised["reward"])
+
+    def over(self, i: int) -> str:
+        return "Training reward and held-out score move together again."
+
+    def tell(self, i: int, severity: Severity) -> Words:
+        gap = self.gaps[i]
+        assert gap is not None, "only an evaluation raises this"
+        said = (
+            f"Training reward has risen from {number(gap.reward_before)} to {number(gap.reward)} since step {gap.since}"
+        )
+        said += f" while the held-out score stayed at {number(gap.score)} (before: {number(gap.score_before)})"
+        said += f"; the gap is {gap.deviations:.0f} times its noise"
+        also = joined({phrase: holds[i] for phrase, holds in self.signs.items()})
+        evidence = {
+            name: getattr(gap, name) for name in ("deviations", "reward", "reward_before", "score", "score_before")
+        }
+        clears = f"a gap under {LIKELY / 2:.0f} deviations and a reward under {number(gap.reward)} for 5 rows"
+        return Words(gap.since, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
