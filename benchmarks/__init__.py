@@ -1,0 +1,1 @@
+"""How fast Stepwell is, beside what the same bytes cost elsewhere: `python -m benchmarks`."""

@@ -1,0 +1,5 @@
+"""python -m benchmarks [subject …]"""
+
+from benchmarks.report import main
+
+main()
