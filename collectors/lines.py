@@ -118,7 +118,7 @@ class Records:
         """Ends the stretch. To be called once more after the last record."""
         if self._steps and self.names:
             self._count()
-            names, columns = _storable(self.names)
+            names, columns = _storable(tuple(self.names))
             values = np.array(self._values, np.float64).reshape(len(self._steps), len(self.names))
             if len(columns) < len(self.names):
                 values = values[:, columns]
@@ -136,7 +136,8 @@ class Records:
         part.last_step = self._steps[-1]
 
 
-def _storable(names: list[str]) -> tuple[tuple[str, ...], list[int]]:
+@lru_cache(64)  # a live log comes line by line, with the same names again and again
+def _storable(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[int]]:
     """The names as a database takes them (no lone surrogates, no NUL), and the columns they stand for."""
     column: dict[str, int] = {}
     for i, name in enumerate(names):
