@@ -82,6 +82,9 @@ class Sign:
     falls: Bools
     measured: Bools
 
+    def __or__(self, other: Sign) -> Sign:
+        return Sign(self.rises | other.rises, self.falls | other.falls, self.measured | other.measured)
+
 
 def sign(series: Series, values: Floats, where: Bools, width: int, *, trend_of: float, shift_of: float) -> Sign:
     """By a trend that surely gains `trend_of` over `width` rows, or a shift of `shift_of` from the reference."""
@@ -117,6 +120,17 @@ def wobble(series: Series, values: Floats) -> Floats:
     window = series.past(values, WIDTH)
     noise: Floats = 1.4826 / np.sqrt(2) * middle(np.abs(np.diff(window, axis=-1)))
     return noise
+
+
+CARRY = 8
+
+
+def carried(values: Floats) -> Floats:
+    """NaN filled with the last finite value, at most CARRY rows old (so that what is forgotten never matters)."""
+    places = np.arange(len(values))
+    last = np.maximum.accumulate(np.where(np.isfinite(values), places, -1))
+    near = (last >= 0) & (places - last <= CARRY)
+    return np.where(near, values[np.maximum(last, 0)], np.nan)
 
 
 def jitter(series: Series, values: Floats, width: int = WIDTH) -> Floats:

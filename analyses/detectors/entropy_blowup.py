@@ -29,6 +29,7 @@ LONE_RISE = 2.2  # x reference where length and truncation are logged and calm
 LEAP = 3.0  # x reference: no trend is needed any more
 HORIZON = 60  # steps within which the limit must be reached
 LIMIT = 1.0  # nats: "growth is fine as long as it is < 1"
+FAR = 2.0  # x reference: the limit of a run that lives higher
 FATAL = 2.0  # nats
 SOURCE = "dynamics 2.1: rllm-org/rllm issue 116, DeepCoder model card; Sen 1968"
 ADVICE = (
@@ -45,7 +46,9 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
 def judge(series: Series, context: Context) -> Judged:
     level, reference = measure.recent(series, series.main), measure.reference(series, series.main)
     home = np.fmax(reference, 0.8 * entropy.start(series))  # coming home to the first level is no blow-up
-    up = level >= RISE * reference
+    settled = series.ages[series.new] >= measure.WIDTH
+    noise = np.where(settled, measure.wobble(series, entropy.logs(series)), 0)
+    up = level >= reference * np.fmax(RISE, np.exp(4 * noise))
     long, short = (measure.line(series, entropy.logs(series), up, width) for width in (measure.WIDTH, entropy.SHORT))
     slow = _alarming(long, reference)
     fast = _alarming(short, reference) & (level >= SHORT_RISE * reference)
@@ -68,7 +71,7 @@ def judge(series: Series, context: Context) -> Judged:
 
 def _alarming(line: measure.Line, reference: Floats) -> Bools:
     """Growth that is certain, large, and about to reach the limit."""
-    limit = np.log(np.maximum(LIMIT, 1.6 * reference))
+    limit = np.log(np.maximum(LIMIT, FAR * reference))
     soon = trend.steps_until(limit, line.level, line.low) <= HORIZON
     alarming: Bools = (line.low > 0) & (line.gain >= np.log(1.35)) & soon
     return alarming
@@ -78,9 +81,11 @@ def _companions(series: Series, where: Bools) -> tuple[measure.Sign, measure.Sig
     """What dissolving breaks: lengths, the truncated share, reward."""
     length = np.log(np.maximum(series.column("response_length_mean"), 1))
     cut = series.column("truncation_fraction")
+    length_now = measure.sign(series, length, where, entropy.SHORT, trend_of=0.05, shift_of=0.25)
+    cut_now = measure.sign(series, cut, where, entropy.SHORT, trend_of=0.02, shift_of=0.15)
     return (
-        measure.sign(series, length, where, measure.WIDTH, trend_of=0.05, shift_of=0.25),
-        measure.sign(series, cut, where, measure.WIDTH, trend_of=0.02, shift_of=0.15),
+        length_now | measure.sign(series, length, where, measure.WIDTH, trend_of=0.05, shift_of=0.25),
+        cut_now | measure.sign(series, cut, where, measure.WIDTH, trend_of=0.02, shift_of=0.15),
         measure.reward_sign(series, where, measure.WIDTH),
     )
 
@@ -113,7 +118,7 @@ class View:
         said = f"{entropy.SPOKEN[self.series.name]} "
         if line.low[i] > 0:
             onset = entropy.onset(self.series, line, reference, i)
-            target = max(LIMIT, 1.6 * reference) if level < LIMIT else FATAL
+            target = max(LIMIT, FAR * reference) if level < LIMIT else FATAL
             growth = entropy.forecast(line, i, target)
             said += _growth(growth, onset)
             evidence |= growth

@@ -24,6 +24,7 @@ NEEDS = (entropy.NAMES,)
 USES = ("reward_mean", "score_mean", "group_zero_std_fraction", "grad_norm")
 
 FALL = 0.8  # x reference before a trend is looked at
+STEEP = 0.65  # x reference before a short trend is looked at, and what it must lose
 HORIZON = 60  # steps within which the floor must be reached
 FAR = 200  # the same where two of the signs are there already
 DEAD = 0.05  # nats
@@ -46,11 +47,14 @@ def judge(series: Series, context: Context) -> Judged:
     level, reference = measure.recent(series, series.main), measure.reference(series, series.main)
     down = level <= FALL * reference
     mature = down & (series.born[series.new] > GRACE_ROWS) & (_walked(series) >= GRACE)
-    long, short = (measure.line(series, entropy.logs(series), mature, width) for width in (LONG, measure.WIDTH))
+    logs = entropy.logs(series)
+    long, short = (measure.line(series, logs, mature, width) for width in (LONG, measure.WIDTH))
+    steep = measure.line(series, logs, mature & (level <= STEEP * reference), entropy.SHORT)
     until = np.minimum(_until_dead(long), _until_dead(short))
+    until = np.fmin(until, _until_dead(steep, STEEP))
     gone = down & (level <= 0.1 * reference) & (level <= 0.4 * DEAD)
-    gradient, zero, reward = _companions(series, gone | (until <= FAR))
-    signs = gradient.falls.astype(int) + zero.rises + reward.falls
+    gradient, halved, zero, reward = _companions(series, gone | (until <= FAR))
+    signs = gradient.falls.astype(int) + halved.falls + zero.rises + reward.falls
     measured = gradient.measured | zero.measured | reward.measured
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
     falls = (until <= HORIZON) | ((until <= FAR) & (signs >= 2))
@@ -73,18 +77,19 @@ def _walked(series: Series) -> Floats:
     return walked
 
 
-def _until_dead(line: measure.Line) -> Floats:
-    """Steps until a fall that is certain and large reaches the floor; inf where there is none."""
+def _until_dead(line: measure.Line, share: float = 0.75) -> Floats:
+    """Steps until a fall that is certain and large (to `share`) reaches the floor; inf where there is none."""
     until = trend.steps_until(np.full(len(line.level), np.log(DEAD)), line.level, line.high)
-    return np.where((line.high < 0) & (line.gain <= np.log(0.75)), until, np.inf)
+    return np.where((line.high < 0) & (line.gain <= np.log(share)), until, np.inf)
 
 
-def _companions(series: Series, where: Bools) -> tuple[measure.Sign, measure.Sign, measure.Sign]:
-    """What learning lives on: gradients, groups with variance, reward."""
+def _companions(series: Series, where: Bools) -> tuple[measure.Sign, ...]:
+    """What learning lives on: gradients (shrinking; halved, which counts twice), groups with variance, reward."""
     gradient = np.log(np.maximum(series.column("grad_norm"), 1e-12))
     zero = series.column("group_zero_std_fraction")
     return (
-        measure.sign(series, gradient, where, LONG, trend_of=0.3, shift_of=0.4),
+        measure.sign(series, gradient, where, LONG, trend_of=0.25, shift_of=0.3),
+        measure.sign(series, gradient, where, LONG, trend_of=0.7, shift_of=0.7),
         measure.sign(series, zero, where, LONG, trend_of=0.06, shift_of=0.12),
         measure.reward_sign(series, where, measure.WIDTH),
     )

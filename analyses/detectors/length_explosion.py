@@ -46,7 +46,10 @@ def judge(series: Series, context: Context) -> Judged:
     cut = measure.sign(series, series.column("truncation_fraction"), grown, 12, trend_of=0.02, shift_of=0.05)
     reward = measure.reward_sign(series, grown, 12)
     bad = grown & (cut.rises | ~cut.measured) & ~reward.rises
+    pinned = (level >= 1.5 * before) & (measure.recent(series, series.column("truncation_fraction")) >= 0.5)
+    pinned &= measure.reference(series, series.column("truncation_fraction"), REACH, LAG) < 0.2
     signals = (
+        Signal("warning", pinned & (series.ages[series.new] >= 8), 2, 3),
         Signal("info", grown & ~bad, 3, 4),
         Signal("warning", bad, 3, 4),
         Signal("critical", bad & reward.falls, 3, 4),

@@ -18,7 +18,7 @@ TROUBLE = "reward_collapse"
 NEEDS = (("reward_mean", "score_mean"),)
 USES = ("context_limit",)
 
-NOISES = 4.0  # of one row
+NOISES = 6.0  # of one row: the peak is an extreme, and so is the lowest row, by noise alone 4 apart
 SHARE = 0.5  # of what had been gained since the start
 RANGE = 0.15  # of all that reward has spanned in this stage
 SOURCE = "dynamics 5.5"
@@ -35,7 +35,7 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
 
 def judge(series: Series, context: Context) -> Judged:
     level = measure.recent(series, series.main)
-    smooth = measure.recent(series, series.main, 5)
+    smooth = measure.recent(series, series.main, 15)
     settled = np.where(series.ages[series.new] >= 5, smooth, np.nan)
     peak = measure.best_so_far(series, "peak", settled, np.fmax)
     floor = measure.best_so_far(series, "floor", settled, np.fmin)
@@ -46,7 +46,7 @@ def judge(series: Series, context: Context) -> Judged:
     fallen = (drop >= NOISES * noise) & (drop >= enough) & (drop > 0) & (series.ages[series.new] >= 8)
     scale = np.fmax(np.abs(peak), 1e-9)
     fallen &= drop >= 0.1 * scale
-    ruined = fallen & (drop >= 0.8 * np.fmax(peak - start, 0.5 * scale)) & (drop >= 1.5 * NOISES * noise)
+    ruined = fallen & (drop >= 0.8 * np.fmax(peak - start, 0.5 * scale)) & (drop >= 9 * noise)
     signals = (Signal("warning", fallen, 3, 4), Signal("critical", ruined, 4, 5))
     view = View(series, level, peak, start, noise)
     return Judged(signals, view.calm, view.tell, view.over)

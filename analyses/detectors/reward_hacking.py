@@ -23,7 +23,9 @@ TROUBLE = "reward_hacking"
 NEEDS = (("reward_mean", "score_mean"), ("val_score",))
 USES = ("val_n", "val_k", "response_length_mean", "group_all_right_fraction", "format_reward_mean")
 
-SURE, LIKELY = 6.0, 4.0  # deviations of the gap: in one evaluation, in two in a row
+SURE = 5.0  # deviations of the gap in one evaluation
+SUM, DRIFT = 6.0, 1.0  # CUSUM over evaluations: alarm level, deviations that are forgiven each time
+LIKELY = 2.0  # deviations that an alarm needs in any case
 FOLLOWS = 0.4  # the share of reward's rise that the score must at least have made
 LEAST = 3  # earlier evaluations
 EVALUATIONS = 12  # remembered
@@ -103,13 +105,13 @@ def _gap(known: list[list[float]], reward: float, score: float, error: float) ->
 
 
 def _verdicts(gaps: list[Gap | None], last: float) -> tuple[Bools, Floats]:
-    """Rows that are an alarm, and the deviations of the latest evaluation at each row."""
+    """Rows that are an alarm, and the running sum of deviations at each row (CUSUM, Page 1954)."""
     hits, latest = np.zeros(len(gaps), bool), np.zeros(len(gaps))
     for i, gap in enumerate(gaps):
         if gap is not None:
             here = gap.deviations if gap.opened else 0.0
-            hits[i] = here >= SURE or (here >= LIKELY and last >= LIKELY)
-            last = here
+            last = max(0.0, last + here - DRIFT) if here > 0 else 0.0
+            hits[i] = here >= SURE or (here >= LIKELY and last >= SUM)
         latest[i] = last
     return hits, latest
 
@@ -142,7 +144,7 @@ class View:
     signs: dict[str, Bools]
 
     def calm(self, i: int, raised: Mapping[str, Any]) -> bool:
-        return bool(self.latest[i] < LIKELY / 2) and bool(self.series.main[self.series.fresh + i] < raised["reward"])
+        return bool(self.latest[i] < SUM / 2) and bool(self.series.main[self.series.fresh + i] < raised["reward"])
 
     def over(self, i: int) -> str:
         return "Training reward and held-out score move together again."
@@ -159,5 +161,5 @@ class View:
         evidence = {
             name: getattr(gap, name) for name in ("deviations", "reward", "reward_before", "score", "score_before")
         }
-        clears = f"a gap under {LIKELY / 2:.0f} deviations and a reward under {number(gap.reward)} for 5 rows"
+        clears = f"a gap within its noise and a reward under {number(gap.reward)} for 5 rows"
         return Words(gap.since, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

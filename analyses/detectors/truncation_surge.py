@@ -14,14 +14,15 @@ import numpy as np
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
 from analyses.episodes import Judged, Signal, Words, watch
-from analyses.series import Series
+from analyses.series import Series, middle
 from analyses.words import joined, number, percent
 
 TROUBLE = "truncation_surge"
 NEEDS = (("truncation_fraction",),)
 USES = ("reward_mean", "score_mean", "response_length_mean", "response_length_p95", "context_limit")
 
-HIGH = 0.10  # share of responses at which a climb matters
+HIGH = 0.12  # share of responses at which a climb matters
+YOUNG = 6  # rows
 SURGE = 0.25  # share that is a surge by itself when the run has known calm
 SOURCE = "dynamics 3.1; verl issue 1066, rllm-org/rllm issue 33"
 ADVICE = (
@@ -38,10 +39,15 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
 def judge(series: Series, context: Context) -> Judged:
     cut = series.main
     level, calm = measure.recent(series, cut), measure.lowest(series, cut)
-    high = (level >= HIGH) & (level >= 1.5 * calm) & (level >= calm + 0.03)
+    high = (level >= HIGH) & (level >= 1.6 * calm) & (level >= calm + 0.05)
     line = measure.line(series, cut, high, measure.WIDTH)
     climbs = high & (line.low > 0) & (line.gain >= 0.03)
-    surges = (level >= SURGE) & (level >= calm + 0.2)
+    noise = measure.wobble(series, cut)  # of small batches: 1/8 or 1/16 apart
+    known = np.minimum(middle(series.past(cut, 4, measure.LAG)), SURGE + 0.15)
+    survived = measure.best_so_far(series, "survived", known, np.fmax)
+    high &= ~(level < survived + 0.02)
+    surges = (measure.recent(series, cut, 4) >= SURGE) & (level >= calm + np.fmax(0.2, 4 * noise))
+    surges &= (series.ages[series.new] >= YOUNG) & ~(level < survived + 0.05)
     reward = measure.reward_sign(series, climbs | surges, measure.WIDTH)
     signals = (
         Signal("warning", climbs),
