@@ -1,0 +1,136 @@
+r"""Console logs of several processes: what one of them said on a line, and records that take several lines.
+
+\x1b[36m(Runner pid=4021)\x1b[0m Step 3
+\x1b[36m(WorkerDict pid=4107)\x1b[0m Saving checkpoint ...
+\x1b[36m(Runner pid=4021)\x1b[0m actor:
+\x1b[36m(Runner pid=4021)\x1b[0m   entropy_loss: 0.31
+
+A record that has not ended yet is left unused: the next piece brings it again, and more of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from collectors.contract import Memory, Part, Sample, Unread
+from collectors.lines import NO_LOGS, Records, whole_lines
+from collectors.printed_config import COLOUR, RAY
+
+MOST_LINES = 2000  # after the opening of a record; one that has not ended by then has lost its end
+LONGEST_MESSAGE = 1 << 14  # bytes; a longer line belongs to no record
+
+
+class Next(Enum):
+    """What a line of the same process is to the record that is open."""
+
+    PART = "a part of it"
+    LAST = "its last part"
+    FOREIGN = "no part of it, but it may go on"
+    OVER = "no part of it, and it is over"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A record of several lines.
+
+    line: number of its first line.  begin: where that line stands in the text.  opened: what told it.
+    lines: what its process said after that, as far as it belongs here.  ended: False where more may come.
+    """
+
+    line: int
+    begin: int
+    source: bytes
+    opened: re.Match[bytes]
+    lines: list[bytes] = field(default_factory=list)
+    passed: int = 0
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How a record is told.
+
+    opening: searched in what a process says; it begins a record and ends the one that is open.
+    hint: what stands in every such line, to find it quickly.
+    goes_on: what a line of the same process is to the open record.
+    most: how many lines, of all processes, may come until it ends.
+    """
+
+    opening: re.Pattern[bytes]
+    hint: re.Pattern[bytes]
+    goes_on: Callable[[Entry, bytes], Next]
+    most: int = MOST_LINES
+
+
+def message(raw: bytes) -> tuple[bytes, bytes]:
+    """(Ray's prefix or "", what that process said): without colours and what stood before a carriage return."""
+    if b"\x1b" in raw:
+        raw = COLOUR.sub(b"", raw)
+    plain = raw.rstrip(b"\r\n\0 ").rpartition(b"\r")[2]
+    if b"pid=" not in plain:
+        return b"", plain
+    prefix = RAY.match(plain)
+    said = plain[prefix.end() :] if prefix else plain
+    other = RAY.search(said)  # another process wrote on, without a newline between
+    return (prefix[0].strip() if prefix else b""), (said[: other.start()] if other else said)
+
+
+def entries(text: bytes, first: int, grammar: Grammar) -> Iterator[Entry]:
+    """The records of some lines, of which the first has number `first`. A line without its end is not looked at."""
+    entry: Entry | None = None
+    at, line = 0, first
+    while True:
+        if entry is None:
+            found = grammar.hint.search(text, at)
+            begin = text.rfind(b"\n", at, found.start()) + 1 if found else len(text)
+            at, line = max(at, begin), line + text.count(b"\n", at, begin)
+        end = text.find(b"\n", at)
+        if end < 0:
+            break
+        source, said = message(text[at:end]) if end - at <= LONGEST_MESSAGE else (b"", b"")
+        opened = grammar.opening.search(said)
+        if entry is not None and (opened or _is_over(entry, source, said, grammar)):
+            entry.ended = True
+            yield entry
+            entry = None
+        if opened:
+            entry = Entry(line, at, source, opened)
+        at, line = end + 1, line + 1
+    if entry is not None:
+        yield entry
+
+
+def _is_over(entry: Entry, source: bytes, said: bytes, grammar: Grammar) -> bool:
+    """Adds the line to the record if it belongs there."""
+    entry.passed += 1
+    verdict = grammar.goes_on(entry, said) if source == entry.source else Next.FOREIGN
+    if verdict in (Next.PART, Next.LAST):
+        entry.lines.append(said)
+    return verdict in (Next.LAST, Next.OVER) or entry.passed >= grammar.most
+
+
+def read_entries(
+    data: bytes, memory: Memory, grammar: Grammar, take: Callable[[Entry, Memory, Records], None],
+    is_row: Callable[..., bool], *, torn: bool,
+) -> Part:  # fmt: skip
+    """A reader's `read` for records of several lines; `take` adds what one of them says."""
+    text, first, part = whole_lines(data, memory, torn=torn)
+    records = Records(part, is_row)
+    for entry in entries(text, first, grammar):
+        if not entry.ended and not torn:
+            part.used, memory["lines"] = len(data[: part.used]) - len(text) + entry.begin, entry.line - 1
+            break
+        take(entry, memory, records)
+        if not entry.ended and text.rpartition(b"\n")[2].strip():
+            part.unread.append(Unread(entry.line, "the record has no end yet: its last line was left out"))
+    records.close()
+    return part
+
+
+def could_hold(sample: Sample) -> bool:
+    """Whether a sample may be a console log at all; a binary file or a JSON document may hold one as text."""
+    head = sample.head
+    return not (b"\0" in head[:16] or head.startswith((b":W&B", b'{"', b"[{")) or sample.path.suffix in NO_LOGS)
