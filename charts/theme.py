@@ -83,14 +83,13 @@ def config(look: Look) -> dict[str, Any]:
         "labelColor": look.ink,
         "labelFont": FONT,
         "labelFontSize": 11,
-        "orient": "top",
+        "orient": "bottom",
         "offset": 4,
         "padding": 0,
         "symbolSize": 180,
         "symbolStrokeWidth": 2,
         "labelLimit": 260,
         "columnPadding": 14,
-        "layout": {"top": {"anchor": "end"}},
     }
     return {
         "background": "transparent",

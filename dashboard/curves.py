@@ -69,14 +69,15 @@ def curve(series: Series, axis: Axis, *, label: str, run_id: int, colour: str) -
 
 
 def marks(found: Sequence[Finding], axis: Axis, along: Series, look: Look) -> list[Mark]:
-    """Findings above a note, where their trouble began, newest last."""
+    """Findings above a note, where their trouble began, newest last; what is over is grey."""
     grave = [f for f in found if f.severity != "info"]
     made = []
     for one in sorted(grave, key=lambda f: f.onset_step):
         stop = float("nan") if one.resolved_step is None else axis.of_step(one.resolved_step, along)
         x = axis.of_step(one.onset_step, along)
         if np.isfinite(x):
-            made.append(Mark(x, trouble(one.trouble), look.severity(one.severity), stop))
+            colour = look.severity(one.severity) if one.state == "firing" else look.fine
+            made.append(Mark(x, trouble(one.trouble), colour, stop))
     return made
 
 

@@ -28,8 +28,8 @@ PANELS = (
     Panel(
         "length",
         "Response length",
-        ("response_length_mean", "response_length_p95", "response_length_max"),
-        ("mean", "p95", "longest"),
+        ("response_length_mean", "response_length_p95"),
+        ("mean", "p95"),
     ),
     Panel("entropy", "Entropy", ("entropy_token_mean", "entropy_estimate")),
     Panel(

@@ -53,9 +53,8 @@ def _beat(wall: float | None, seen: int, paused: bool) -> None:
     def beat() -> None:
         if not paused and data.pulse(data.store_url()).all != seen:
             st.rerun()
-        age = None if wall is None else time.time() - wall
-        dot = ":gray[❙❙]" if paused else ":gray[●]"
-        st.caption(f"{dot} data {ago(age)} old" if age is not None else f"{dot} no time in the log")
+        sign = "❙❙ paused" if paused else "●"
+        st.caption(f"{sign} data {ago(time.time() - wall)} old" if wall is not None else f"{sign} no data yet")
 
     beat()
 
