@@ -27,6 +27,7 @@ RISE = 1.25  # x reference before a trend is looked at
 SHORT_RISE = 1.5  # x reference before a short trend counts
 LONE_RISE = 2.2  # x reference where length and truncation are logged and calm
 LEAP = 3.0  # x reference: no trend is needed any more
+CROSSED = 1.6  # x reference, the same beyond the limit
 HORIZON = 60  # steps within which the limit must be reached
 LIMIT = 1.0  # nats: "growth is fine as long as it is < 1"
 FAR = 2.0  # x reference: the limit of a run that lives higher
@@ -56,6 +57,7 @@ def judge(series: Series, context: Context) -> Judged:
     broken = length.rises | cut.rises | reward.falls
     believed = broken | ~(length.measured | cut.measured) | (level >= LONE_RISE * home)
     leap = up & broken & (level >= LEAP * reference) & (level >= LIMIT / 2)
+    leap |= up & broken & settled & (level >= CROSSED * home) & (level >= LIMIT)
     over = up & (level >= FATAL) & (level >= 1.5 * home)
     suffering = reward.falls | (cut.rises & (level >= FATAL))
     signals = (

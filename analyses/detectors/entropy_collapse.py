@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from analyses import entropy, measure, trend
-from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
+from analyses.contract import Bools, Context, Finding, Floats, Ints, Rows, Severity, State
 from analyses.episodes import Judged, Signal, Words, watch
 from analyses.series import Series
 from analyses.words import joined, number, percent, steps_between
@@ -26,11 +26,11 @@ USES = ("reward_mean", "score_mean", "group_zero_std_fraction", "grad_norm")
 FALL = 0.8  # x reference before a trend is looked at
 STEEP = 0.65  # x reference before a short trend is looked at, and what it must lose
 HORIZON = 60  # steps within which the floor must be reached
-FAR = 200  # the same where two of the signs are there already
+NEAR, FAR = 250, 400  # the same where gradients shrink already, where two signs are there
 DEAD = 0.05  # nats
 GRACE = 50  # steps of the run in which a steep fall is the norm
 GRACE_ROWS = 12
-LONG = 90  # rows of the trend that sees slow declines
+LONG = 60  # rows of the trend that sees slow declines
 SOURCE = "dynamics 2.2: Cui et al. 2025 (verl docs/algo/entropy.md), Skywork-OR1; Sen 1968"
 ADVICE = (
     "Raise the upper clip (verl: actor_rollout_ref.actor.clip_ratio_high=0.28; TRL: epsilon_high=0.28), use "
@@ -50,14 +50,16 @@ def judge(series: Series, context: Context) -> Judged:
     logs = entropy.logs(series)
     long, short = (measure.line(series, logs, mature, width) for width in (LONG, measure.WIDTH))
     steep = measure.line(series, logs, mature & (level <= STEEP * reference), entropy.SHORT)
-    until = np.minimum(_until_dead(long), _until_dead(short))
-    until = np.fmin(until, _until_dead(steep, STEEP))
+    lines = (long, short, steep)
+    untils = np.array([_until_dead(long), _until_dead(short), _until_dead(steep, STEEP)])
+    until = np.fmin.reduce(untils)
     gone = down & (level <= 0.1 * reference) & (level <= 0.4 * DEAD)
     gradient, halved, zero, reward = _companions(series, gone | (until <= FAR))
-    signs = gradient.falls.astype(int) + halved.falls + zero.rises + reward.falls
+    spoken = zero.rises & (gradient.falls | reward.falls | (_walked(series) >= 2 * GRACE))  # it drifts early on
+    signs = gradient.falls.astype(int) + halved.falls + spoken + reward.falls
     measured = gradient.measured | zero.measured | reward.measured
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
-    falls = (until <= HORIZON) | ((until <= FAR) & (signs >= 2))
+    falls = (until <= HORIZON) | ((until <= NEAR) & gradient.falls) | ((until <= FAR) & (signs >= 2))
     silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))
     signals = (
@@ -66,7 +68,7 @@ def judge(series: Series, context: Context) -> Judged:
         Signal("warning", gone & believed, 2, 3),
         Signal("critical", ((falls & (level <= 2 * DEAD)) | gone) & believed & suffering, 3, 4),
     )
-    view = View(series, level, reference, long, short, silent, gradient, zero, reward)
+    view = View(series, level, reference, lines, np.argmin(untils, axis=0), silent, gradient, zero, reward)
     return Judged(signals, view.calm, view.tell, view.over)
 
 
@@ -97,13 +99,14 @@ def _companions(series: Series, where: Bools) -> tuple[measure.Sign, ...]:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What can be said about each new row: level and reference in nats, lines of ln entropy, companions."""
+    """What can be said about each new row: level, reference (nats), lines of ln entropy and which is nearest to the
+    floor, companions."""
 
     series: Series
     level: Floats
     reference: Floats
-    long: measure.Line
-    short: measure.Line
+    lines: tuple[measure.Line, ...]
+    nearest: Ints
     silent: Floats
     gradient: measure.Sign
     zero: measure.Sign
@@ -117,7 +120,7 @@ class View:
 
     def tell(self, i: int, severity: Severity) -> Words:
         level, reference = float(self.level[i]), float(self.reference[i])
-        line = self.short if self.short.high[i] < 0 else self.long
+        line = self.lines[self.nearest[i]]
         onset = int(self.series.steps[self.series.fresh + i])
         evidence = {"quantity": self.series.name, "level": level, "reference": reference}
         said = f"{entropy.SPOKEN[self.series.name]} "

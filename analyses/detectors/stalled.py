@@ -35,7 +35,7 @@ CLEARS = "the next row"
 def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
     moments = Moments(TROUBLE, state)
     gaps: list[float] = list(state.get("gaps", []))
-    wall, step, attempt = state.get("wall"), state.get("step"), state.get("attempt")
+    wall, step, attempt, every = state.get("wall"), state.get("step"), state.get("attempt"), int(state.get("every", 1))
     for i in np.flatnonzero(np.abs(rows.walls) < NO_TIME):
         here, now_step, now_attempt = float(rows.walls[i]), int(rows.steps[i]), int(rows.attempts[i])
         gap = math.nan if wall is None or attempt != now_attempt else here - wall
@@ -45,18 +45,26 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
         elif late:
             moments.say("warning", now_step, now_attempt, _words(int(step or 0), gap, gaps, over=True))
             moments.close(now_step, f"Rows came again after {duration(gap)}.")
+        every = max(1, now_step - step) if step is not None and attempt == now_attempt else every
         if gap >= 0 and not late:
             gaps = [*gaps, gap][-MEMORY:] if len(gaps) >= MEMORY else [*gaps, gap]
         wall, step, attempt = here, now_step, now_attempt
     if context.now is not None and wall is not None and moments.open is None:
-        _check_clock(moments, context.now - wall, gaps, int(step or 0), int(attempt or 1))
-    return {**moments.state(), "gaps": gaps, "wall": wall, "step": step, "attempt": attempt}, moments.findings
+        _check_clock(moments, context.now - wall, gaps, int(step or 0), int(attempt or 1), every)
+    return {
+        **moments.state(),
+        "gaps": gaps,
+        "wall": wall,
+        "step": step,
+        "attempt": attempt,
+        "every": every,
+    }, moments.findings
 
 
-def _check_clock(moments: Moments, age: float, gaps: list[float], step: int, attempt: int) -> None:
-    """The finding stands at the step that does not come."""
+def _check_clock(moments: Moments, age: float, gaps: list[float], step: int, attempt: int, every: int) -> None:
+    """The finding stands at the step that does not come: `every` steps after the last row."""
     if age > LEAST and age > _limit(gaps):
-        moments.say("warning", step + 1, attempt, _words(step, age, gaps, over=False))
+        moments.say("warning", step + every, attempt, _words(step, age, gaps, over=False))
 
 
 def _limit(gaps: list[float]) -> float:

@@ -21,7 +21,7 @@ TROUBLE = "truncation_surge"
 NEEDS = (("truncation_fraction",),)
 USES = ("reward_mean", "score_mean", "response_length_mean", "response_length_p95", "context_limit")
 
-HIGH = 0.12  # share of responses at which a climb matters
+HIGH = 0.14  # share of responses at which a climb matters
 YOUNG = 6  # rows
 SURGE = 0.25  # share that is a surge by itself when the run has known calm
 SOURCE = "dynamics 3.1; verl issue 1066, rllm-org/rllm issue 33"
@@ -39,7 +39,7 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
 def judge(series: Series, context: Context) -> Judged:
     cut = series.main
     level, calm = measure.recent(series, cut), measure.lowest(series, cut)
-    high = (level >= HIGH) & (level >= 1.6 * calm) & (level >= calm + 0.05)
+    high = (level >= HIGH) & (level >= 1.6 * calm) & (level >= calm + 0.06)
     line = measure.line(series, cut, high, measure.WIDTH)
     climbs = high & (line.low > 0) & (line.gain >= 0.03)
     noise = measure.wobble(series, cut)  # of small batches: 1/8 or 1/16 apart
