@@ -14,8 +14,9 @@ An experiment per project, an MLflow run per run. Three things that MLflow canno
   modification time of its file, and that choice stands in the attempt's tag before the points are sent. An MLflow run
   that was made but not recorded is found by its tag `stepwell.mirror`.
 * **It has no infinity**: its SQL store makes inf 1.8e308, a number that nobody logged and that flattens every curve
-  beside it. NaN it keeps, and its UI shows NaN as such. So inf is written as NaN, and the tag
-  `stepwell.nonfinite.<name>` says at which steps it was +inf or -inf.
+  beside it. NaN it keeps, and its UI shows a gap and, as the latest value, NaN. So inf is written as NaN (a point left
+  out would show the last finite value as the latest), and the tag `stepwell.nonfinite.<name>` says at which steps it
+  was +inf or -inf.
 
 What the torn end of a log gave may be taken back, so it waits until it is confirmed.
 """
@@ -56,6 +57,7 @@ __all__ = ["UI_ENVIRONMENT", "MirrorAway", "Mirrored", "default_uri", "mirror", 
 
 WINDOW = 1024  # records that are turned into points at a time
 MOST_STEPS = 150  # listed per metric and sign in `stepwell.nonfinite.<name>`
+OVERTAKEN = "another process copies or collects it too; the next pass goes on"
 PARENT = "mlflow.parentRunId"  # what nests a run under another in MLflow's UI
 ATTEMPT, NAME, PARAM, CHANGED, NONFINITE = (
     f"stepwell.{what}." for what in ("attempt", "name", "param", "changed", "nonfinite")
@@ -137,7 +139,9 @@ class _Copier:
         if not state.stretches:
             return 0
         page = self._page(state)
-        begin(self.engine, state, self.target, page.id)
+        if not begin(self.engine, state, self.target, page.id):
+            self.server.delete(page)
+            raise Refused(OVERTAKEN)
         quiet = time.time() - state.modified > settings.seconds(settings.load()["live_for"].value)
         ended = _milliseconds(state.modified if run.wall is None else run.wall)
         self.server.set_state(page, run.name, "FINISHED" if quiet else "RUNNING", ended)
@@ -147,16 +151,16 @@ class _Copier:
     def _page(self, state: State) -> Page:
         """The MLflow run, if it still tells the truth; else a new one."""
         experiment = self.server.experiment(state.run.project)
-        known = {one.mlflow_run for one in state.stretches if one.mlflow_run}
-        page = self.server.open(known.pop()) if known else None
-        if page is None:
-            page = next(iter(self.server.find(experiment, KEY, state.key)), None)
-        elif page.deleted:
+        recorded = next((one.mlflow_run for one in state.stretches if one.mlflow_run), None)
+        page = self.server.open(recorded) if recorded else None
+        if page is not None and page.deleted:
             raise Refused("deleted in MLflow; restore it there to go on")
-        if page is None or page.experiment != experiment or self._is_stale(page, state):
-            self._discard(page, state)
-            page = self.server.create(experiment, state.run.name, _milliseconds(state.started), {KEY: state.key})
-        return page
+        purged = page is None and recorded is not None
+        page = page or next(iter(self.server.find(experiment, KEY, state.key)), None)
+        if page is not None and not purged and page.experiment == experiment and not self._is_stale(page, state):
+            return page
+        self._discard(page, state)
+        return self.server.create(experiment, state.run.name, _milliseconds(state.started), {KEY: state.key})
 
     def _is_stale(self, page: Page, state: State) -> bool:
         """Does the MLflow run hold points that our store no longer has, or has superseded since?"""
@@ -210,7 +214,8 @@ class _Copier:
                 self._send(batch[aside], child, names, undated)
             if not aside.all():
                 self._send(batch[~aside], page, names, undated)
-            advance(self.engine, stretch, self.target, seq)
+            if not advance(self.engine, stretch, self.target, seq):
+                raise Refused(OVERTAKEN)
             sent += len(batch)
             if self.progress is not None:
                 self.progress(state.run.label, seq - first, stretch.confirmed - first)

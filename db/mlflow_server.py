@@ -19,13 +19,20 @@ import sqlalchemy as sa
 from db.mlflow_names import LONGEST_PARAM, LONGEST_TAG, accepted, text_of
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment, Metric
+    from mlflow.entities import Experiment, Metric, Param, RunTag
     from mlflow.entities import Run as MlflowRun
 
 BATCH = 1000  # metrics per request: MLflow's limit
-SMALL_BATCH = 20  # params or tags per request: it may have 1 MB, and one param 6000 characters of up to 6 bytes
+MOST = 100  # params or tags per request
+LARGEST = 150_000  # characters of them: a request may have 1 MB, and JSON writes a character in up to 6 bytes
 AWAY = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "UNAUTHENTICATED"}
 KEY = "stepwell.mirror"
+QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # else it tries an absent server for four minutes
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # else it tells its makers what it is used for
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""MLflow's own variables, where the user has not set them."""
 
 
 class MirrorAway(Exception):
@@ -59,9 +66,8 @@ class Server:
     """One MLflow store. Raises MirrorAway when it cannot be opened."""
 
     def __init__(self, target: str) -> None:
-        # MLflow would try an absent server for four minutes, and report our user's use of it to its makers.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
         self.target, self.experiments = target, dict[str, str]()
@@ -170,8 +176,19 @@ def _page(run: MlflowRun) -> Page:
     return Page(info.run_id, name, info.status, info.experiment_id, deleted, tags, params, set(data.metrics))
 
 
-def _batches(entities: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (entities[at : at + SMALL_BATCH] for at in range(0, len(entities), SMALL_BATCH))
+def _batches(entities: Sequence[Param | RunTag]) -> Iterator[list[Param | RunTag]]:
+    """At most as many, and as much text, as MLflow takes in one request."""
+    batch: list[Param | RunTag] = []
+    room = LARGEST
+    for one in entities:
+        size = len(one.key) + len(one.value)
+        if len(batch) == MOST or (batch and size > room):
+            yield batch
+            batch, room = [], LARGEST
+        batch.append(one)
+        room -= size
+    if batch:
+        yield batch
 
 
 def artifacts(target: str) -> Path | None:

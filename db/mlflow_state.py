@@ -211,23 +211,32 @@ def furthest_step(connection: sa.Connection, attempt_id: int, before: int) -> in
     return int(every.max()) if len(every) else None
 
 
-def begin(engine: sa.Engine, state: State, target: str, mlflow_run: str) -> None:
-    """Record that these attempts go into this MLflow run, before anything of them does."""
-    new = [one for one in state.stretches if one.seq is None]
-    for one in new:
-        one.seq, one.mlflow_run = 0, mlflow_run
-    rows = [{"attempt_id": one.attempt.id, "target": target, "mlflow_run": mlflow_run, "seq": 0} for one in new]
-    if rows:
-        with writing(engine) as connection:
-            connection.execute(insert_new(connection, mirrors).on_conflict_do_nothing(), rows)
+def begin(engine: sa.Engine, state: State, target: str, mlflow_run: str) -> bool:
+    """Record that these attempts go into this MLflow run, before anything of them does. False if another process has
+    recorded another MLflow run for them."""
+    rows = [
+        {"attempt_id": one.attempt.id, "target": target, "mlflow_run": mlflow_run, "seq": 0}
+        for one in state.stretches
+        if one.seq is None
+    ]
+    for one in state.stretches:
+        one.seq, one.mlflow_run = one.seq or 0, mlflow_run
+    if not rows:
+        return True
+    mine = (mirrors.c.target == target) & mirrors.c.attempt_id.in_([row["attempt_id"] for row in rows])
+    with writing(engine) as connection:
+        connection.execute(insert_new(connection, mirrors).on_conflict_do_nothing(), rows)
+        return set(connection.execute(sa.select(mirrors.c.mlflow_run).where(mine)).scalars()) == {mlflow_run}
 
 
-def advance(engine: sa.Engine, stretch: Stretch, target: str, seq: int) -> None:
-    """Record that the records before `seq` are in MLflow."""
+def advance(engine: sa.Engine, stretch: Stretch, target: str, seq: int) -> bool:
+    """Record that the records before `seq` are in MLflow. False if the attempt has gone from the store, or goes into
+    another MLflow run by now."""
     stretch.seq = seq
     mine = (mirrors.c.attempt_id == stretch.attempt.id) & (mirrors.c.target == target)
+    mine &= mirrors.c.mlflow_run == stretch.mlflow_run
     with writing(engine) as connection:
-        connection.execute(sa.update(mirrors).where(mine).values(seq=seq))
+        return connection.execute(sa.update(mirrors).where(mine).values(seq=seq)).rowcount == 1
 
 
 def forget(engine: sa.Engine, state: State, target: str) -> None:

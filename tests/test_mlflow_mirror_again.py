@@ -41,14 +41,14 @@ class Killed(BaseException):
 
 def kill_before_record(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Die when the so-many-th batch is in MLflow and before that is recorded."""
-    whole: Callable[..., None] = mlflow_state.advance
+    whole: Callable[..., bool] = mlflow_state.advance
     left = [number]
 
-    def advance(*arguments: Any) -> None:
+    def advance(*arguments: Any) -> bool:
         left[0] -= 1
         if not left[0]:
             raise Killed
-        whole(*arguments)
+        return whole(*arguments)
 
     monkeypatch.setattr(mlflow_mirror, "advance", advance)
 
@@ -101,6 +101,33 @@ def test_the_sql_store_of_mlflow_drops_the_copy_of_a_point(target: str) -> None:
         client.log_batch(run_id, metrics=[*batch, Metric("y", float(_), 5, 7)])
     assert len(client.get_metric_history(run_id, "x")) == 2
     assert len(client.get_metric_history(run_id, "y")) == 2
+
+
+def test_two_processes_at_once_make_one_run(store: sa.Engine, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = mlflow_server.Server.create
+
+    def create(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        assert mirror(store, target).points == 6  # the other process, after both have seen that there is no run yet
+        return whole(*arguments)
+
+    grpo(store, ramp(1, 3))
+    monkeypatch.setattr(mlflow_server.Server, "create", create)
+    assert mirror(store, target).problems == (f"maths/grpo: {mlflow_mirror.OVERTAKEN}",)
+    assert mirror(store, target) == mlflow_mirror.Mirrored(0, 0)
+    assert steps(target, named(target)) == [1, 2, 3]
+
+
+def test_an_attempt_that_goes_from_the_store_meanwhile(
+    store: sa.Engine, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log(self: mlflow_server.Server, *_arguments: Any) -> None:
+        with writing(store) as connection:
+            connection.execute(sa.delete(sources))
+
+    grpo(store, ramp(1, 3))
+    monkeypatch.setattr(mlflow_server.Server, "log", log)
+    assert mirror(store, target).problems == (f"maths/grpo: {mlflow_mirror.OVERTAKEN}",)
 
 
 def test_mlflow_goes_away_and_comes_back(store: sa.Engine, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
