@@ -14,12 +14,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
+
+import numpy as np
 
 from collectors.contract import Memory, Part, Sample, Unread
-from collectors.lines import NO_LOGS, Records, whole_lines
+from collectors.lines import NO_LOGS, Records, as_float, number, whole_lines
 from collectors.printed_config import COLOUR, RAY
 
 MOST_LINES = 2000  # after the opening of a record; one that has not ended by then has lost its end
+MOST_REPORTED = 50  # names
 LONGEST_MESSAGE = 1 << 14  # bytes; a longer line belongs to no record
 
 
@@ -128,6 +132,42 @@ def read_entries(
             part.unread.append(Unread(entry.line, "the record has no end yet: its last line was left out"))
     records.close()
     return part
+
+
+def lines_with(text: bytes, first: int, hint: re.Pattern[bytes]) -> Iterator[tuple[int, re.Match[bytes], bool]]:
+    """(number, the match in what the process said, whether its end is missing) of each line in which `hint` is found.
+
+    hint: must not match across lines; its match begins where the line's own message does, or later.
+    """
+    at, line = 0, first
+    while found := hint.search(text, at):
+        begin = text.rfind(b"\n", at, found.start()) + 1 or at
+        line += text.count(b"\n", at, begin)
+        end = text.find(b"\n", begin)
+        raw = text[begin : end if end >= 0 else len(text)]
+        if again := hint.search(message(raw)[1]):
+            yield line, again, end < 0
+        if end < 0:
+            return
+        at, line = end + 1, line + 1
+
+
+def add_numbers(at: int, step: int, record: dict[str, Any], memory: Memory, records: Records) -> None:
+    """Adds what is a number in a record; what is none is reported once per name. A None was not logged.
+
+    memory["no_numbers"]: the names that have been reported.
+    """
+    values: dict[str, float] = {}
+    told = memory.setdefault("no_numbers", [])
+    for name, cell in record.items():
+        value = number(cell) if isinstance(cell, str) else cell
+        if isinstance(value, int | float):
+            values[name] = as_float(value)
+        elif cell is not None and name not in told and len(told) < MOST_REPORTED:
+            told.append(name)
+            records.part.unread.append(Unread(at, f"no number under {name[:60]!r}"))
+    if values:
+        records.add(at, list(values), step, np.array(list(values.values()), np.float64))
 
 
 def could_hold(sample: Sample) -> bool:
