@@ -52,7 +52,7 @@ def lowest(series: Series, values: Floats, reach: int = REACH, lag: int = 3) -> 
     """The 20th percentile of the rows -reach..-lag: the calm that there has been, also in a run that began badly."""
     ordered = np.sort(earlier(series, values, reach, lag), axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)
-    calm: Floats = np.take_along_axis(ordered, (np.maximum(count - 1, 0) // 5)[:, None], -1)[:, 0]
+    calm: Floats = ordered[np.arange(len(ordered)), np.maximum(count - 1, 0) // 5]
     return calm
 
 
@@ -157,14 +157,14 @@ def departure(series: Series, values: Floats, i: int, home: float, edge: float) 
 
 def best_so_far(series: Series, name: str, values: Floats, keeps: np.ufunc) -> Floats:
     """The running extreme (np.fmax or np.fmin) of a stage over the new rows, remembered under `name`."""
-    return _by_stage(series, name, values, lambda known, part: keeps.accumulate(np.r_[known, part])[1:])
+    return _by_stage(series, name, values, lambda known, part: keeps.accumulate(np.concatenate([[known], part]))[1:])
 
 
 def first_of_stage(series: Series, name: str, values: Floats) -> Floats:
     """The first finite value of the stage, remembered under `name`."""
 
     def first(known: float, part: Floats) -> Floats:
-        row = np.r_[known, part]
+        row = np.concatenate([[known], part])
         seen = np.maximum.accumulate(np.isfinite(row))
         start = row[np.argmax(seen)] if seen.any() else np.nan
         return np.where(seen, start, np.nan)[1:]

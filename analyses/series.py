@@ -30,7 +30,6 @@ class Series:
     name: str
     fresh: int
     steps: Ints
-    walls: Floats
     attempts: Ints
     ages: Ints
     born: Ints
@@ -68,17 +67,18 @@ class Series:
 
 
 def middle(windows: Floats) -> Floats:
-    """Medians of the finite values along the last axis; NaN where none are. (np.nanmedian is far slower.)"""
+    """Medians of the finite values of each row (n, w); NaN where none are. (np.nanmedian is far slower.)"""
     ordered = np.sort(windows, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)
-    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
-    high = np.take_along_axis(ordered, np.minimum(count // 2, windows.shape[-1] - 1)[..., None], -1)[..., 0]
+    each = np.arange(len(windows))
+    low = ordered[each, np.maximum(count - 1, 0) // 2]
+    high = ordered[each, np.minimum(count // 2, windows.shape[1] - 1)]
     medians: Floats = np.where(count > 0, (low + high) / 2, np.nan)
     return medians
 
 
 def spread(windows: Floats) -> Floats:
-    """1.4826 x the median absolute deviation along the last axis: a spread that outliers leave alone."""
+    """1.4826 x the median absolute deviation of each row (n, w): a spread that outliers leave alone."""
     return 1.4826 * middle(np.abs(windows - middle(windows)[..., None]))
 
 
@@ -101,7 +101,6 @@ def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str], keep: int)
         name=name,
         fresh=fresh,
         steps=np.concatenate([np.array(state.get("steps", []), np.int64), rows.steps[usable]]),
-        walls=np.concatenate([_numbers(state.get("walls", [])), rows.walls[usable]]),
         attempts=np.concatenate([np.array(state.get("attempts", []), np.int64), rows.attempts[usable]]),
         ages=np.concatenate([old_ages, _ages(stages, old_stages, old_ages)]),
         born=np.arange(born - fresh + 1, born + count + 1),
@@ -119,7 +118,6 @@ def kept(series: Series) -> State:
         "name": series.name,
         "born": int(series.born[-1]),
         "steps": series.steps[last].tolist(),
-        "walls": _plain(series.walls[last]),
         "attempts": series.attempts[last].tolist(),
         "ages": series.ages[last].tolist(),
         "stages": series.stages[last].tolist(),
@@ -154,7 +152,7 @@ def _stages(state: State, rows: Rows, usable: Bools) -> tuple[Ints, float | None
 def _ages(stages: Ints, old_stages: Ints, old_ages: Ints) -> Ints:
     """1, 2, 3, … within each stage, going on from what is remembered."""
     places = np.arange(len(stages))
-    opens = np.r_[True, stages[1:] != stages[:-1]]
+    opens = np.concatenate([[True], stages[1:] != stages[:-1]])
     ages: Ints = places - np.maximum.accumulate(np.where(opens, places, 0)) + 1
     if len(old_stages) and old_stages[-1] == stages[0]:
         ages[stages == stages[0]] += old_ages[-1]

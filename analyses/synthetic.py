@@ -138,3 +138,46 @@ def restarted(n: int = 400, *, died: int = 250, resumed: int = 240, seed: int = 
     walls = EPOCH + STEP_SECONDS * np.arange(len(order))
     columns = {name: column[order] for name, column in base.columns.items()}
     return rows_of(columns, steps=base.steps[order], walls=walls, attempts=tries)
+
+
+def length_crisis(n: int = 400, *, onset: int = 200, doubling: float = 60, seed: int = 0) -> Rows:
+    """Responses double every `doubling` steps from `onset`, limit 16,384; truncation follows, reward falls."""
+    base = healthy(n, seed=seed)
+    length = np.minimum(base.columns["response_length_mean"] * ramp(n, onset, np.log(2) / doubling), 14_000)
+    cut = np.clip(base.columns["truncation_fraction"] + 0.6 * np.clip(length / 14_000 - 0.4, 0, 1), 0, 1)
+    reward = base.columns["reward_mean"] * (1 - 0.6 * cut)
+    limit = np.full(n, 16_384)
+    return changed(base, response_length_mean=length, truncation_fraction=cut, reward_mean=reward, context_limit=limit)
+
+
+def reward_hack(n: int = 400, *, onset: int = 200, every: int = 10, seed: int = 0) -> Rows:
+    """From `onset` training reward climbs to 0.95 in 60 steps; the score, each `every` steps, stays as it was."""
+    base = healthy(n, seed=seed)
+    since = np.clip(np.arange(n) - onset, 0, 60) / 60
+    reward = base.columns["reward_mean"] + since * (0.95 - base.columns["reward_mean"])
+    honest = np.minimum(base.columns["reward_mean"], 0.6) - 0.05
+    score = np.where(np.arange(n) % every == 0, honest, np.nan)
+    rows = changed(base, reward_mean=reward, val_score=score, val_n=np.full(n, 200), val_k=np.full(n, 8))
+    return Rows(rows.steps, rows.walls, rows.attempts, rows.columns, {**rows.logged, "val_score": np.isfinite(score)})
+
+
+def drifting_apart(n: int = 400, *, onset: int = 200, doubling: float = 20, seed: int = 0) -> Rows:
+    """The KL between rollout and trainer doubles every `doubling` steps from `onset`, to 1 nat at most."""
+    base = healthy(n, seed=seed)
+    gap = np.minimum(base.columns["mismatch_kl"] * ramp(n, onset, np.log(2) / doubling), 1.0)
+    return changed(base, mismatch_kl=gap, is_ess=np.exp(-2 * gap))
+
+
+def diverging(n: int = 400, *, onset: int = 200, doubling: float = 10, seed: int = 0) -> Rows:
+    """The gradient norm doubles every `doubling` steps from `onset`; reward falls once it is a hundredfold."""
+    base = healthy(n, seed=seed)
+    grown = np.minimum(ramp(n, onset, np.log(2) / doubling), 1e6)
+    reward = base.columns["reward_mean"] / (1 + grown / 300)
+    return changed(base, grad_norm=base.columns["grad_norm"] * grown, reward_mean=reward)
+
+
+def stalled(n: int = 200, *, after: int = 120, gap: float = 7200, seed: int = 0) -> Rows:
+    """No row for `gap` seconds after row `after`."""
+    base = healthy(n, seed=seed)
+    walls = base.walls + np.where(np.arange(n) > after, gap, 0)
+    return Rows(base.steps, walls, base.attempts, base.columns, base.logged)

@@ -24,6 +24,11 @@ PLANTED = {
     "staged": synthetic.staged(),
     "restarted": synthetic.restarted(),
     "blow-up, cut short": synthetic.entropy_blowup(60, onset=10, doubling=4),
+    "length crisis": synthetic.length_crisis(),
+    "reward hack": synthetic.reward_hack(),
+    "drifting apart": synthetic.drifting_apart(),
+    "diverging": synthetic.diverging(),
+    "stalled": synthetic.stalled(),
 }
 
 

@@ -19,7 +19,7 @@ NEEDS = (("kl_policy_old",),)
 USES = ("grad_norm", "reward_mean", "score_mean")
 
 TIMES, LEAST, HUGE = 10.0, 0.05, 0.5  # x reference; nats per token
-REACH, LAG = 30, 5  # rows of the reference
+REACH, LAG = 60, 15  # rows of the reference: behind a growth of 15 % a row by a factor of 10 at least
 SOURCE = "dynamics 4.5"
 ADVICE = (
     "Lower the learning rate (verl: actor_rollout_ref.actor.optim.lr; TRL: learning_rate) or take fewer updates a "
