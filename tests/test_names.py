@@ -48,6 +48,7 @@ NAMES_OF = {
         "system/tps",
         "actor/final_mask_ratio",
     ],
+    "deepspeed-chat": ["epoch", "ppo_ep", "act_loss", "cri_loss", "unsuper_loss", "avg_reward"],
     "handwritten": ["step", "loss", "reward", "reward_std", "grad_norm", "learning_rate", "entropy_avg", "kl"],
 }
 LABELLED = {
