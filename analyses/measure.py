@@ -11,13 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from analyses import trend
-from analyses.contract import Bools, Floats
+from analyses.contract import Bools, Context, Floats
 from analyses.series import Series, middle
 
 WIDTH = 30  # rows of a trend
 LAG = 30  # rows that a reference stays behind, so that an event cannot hide in it
 REACH = 90  # rows that a reference reaches back
 KEEP = REACH + 10
+
+
+def setting(context: Context, name: str, otherwise: float = np.nan) -> float:
+    """A number from the run's config; `otherwise` where it is not set, no number or 0."""
+    try:
+        value = float(context.settings.get(name) or np.nan)
+    except (TypeError, ValueError):
+        return otherwise
+    return value if np.isfinite(value) else otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def judge(series: Series, context: Context) -> Judged:
     length, cut, reward = _companions(series, up)
     broken = length.rises | cut.rises | reward.falls
     believed = broken | ~(length.measured | cut.measured) | (level >= LONE_RISE * home)
+    believed |= measure.setting(context, "entropy_coef", 0) > 0  # the bonus itself can drive it
     leap = up & broken & (level >= LEAP * reference) & (level >= LIMIT / 2)
     leap |= up & broken & settled & (level >= CROSSED * home) & (level >= LIMIT)
     over = up & (level >= FATAL) & (level >= 1.5 * home)
@@ -136,8 +137,8 @@ class View:
             }
         )
         said += f", and {also}." if also else "."
-        bonus = self.context.settings.get("entropy_coef")
-        said += f" An entropy bonus of {bonus} is set." if bonus else ""
+        bonus = measure.setting(self.context, "entropy_coef", 0)
+        said += f" An entropy bonus of {number(bonus)} is set." if bonus > 0 else ""
         clears = f"entropy under {number(_clearing(reference))} nats and not growing for 5 rows"
         return Words(onset, said, evidence, clears, ADVICE if severity != "info" else "", SOURCE)
 

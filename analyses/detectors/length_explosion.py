@@ -60,7 +60,7 @@ def judge(series: Series, context: Context) -> Judged:
 
 def _limit(series: Series, context: Context) -> Floats:
     """The context limit in force, from the rows, else from the config; inf where neither says."""
-    told = float(context.settings.get("context_limit") or np.inf)
+    told = measure.setting(context, "context_limit", np.inf)
     rows = series.column("context_limit")[series.new]
     return np.where(np.isfinite(rows), rows, told)
 

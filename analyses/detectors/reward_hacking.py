@@ -38,7 +38,29 @@ ADVICE = (
 
 
 def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
-    return watch(state, rows, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=measure.KEEP)
+    whole, waiting = _with_scores(rows, state.get("waiting", {}))
+    after, found = watch(state, whole, context, judge, trouble=TROUBLE, needs=NEEDS, uses=USES, keep=measure.KEEP)
+    return {**after, "waiting": waiting}, found
+
+
+def _with_scores(rows: Rows, waiting: dict[str, float]) -> tuple[Rows, dict[str, float]]:
+    """Evaluations that are records of their own, put on the next row that holds a reward; what still waits for one."""
+    rewarded = [np.isfinite(rows.columns[name]) for name in NEEDS[0] if name in rows.columns]
+    taken = np.logical_or.reduce(rewarded) if rewarded else np.zeros(len(rows), bool)
+    columns = dict(rows.columns)
+    left = dict(waiting)
+    for name in ("val_score", "val_n", "val_k"):
+        if name not in columns and name not in waiting:
+            continue
+        values = columns.get(name, np.full(len(rows), np.nan)).copy()
+        for i in np.flatnonzero(taken | np.isfinite(values)):
+            if not taken[i]:
+                left[name] = float(values[i])
+            elif name in left:
+                held = left.pop(name)
+                values[i] = values[i] if np.isfinite(values[i]) else held
+        columns[name] = values
+    return Rows(rows.steps, rows.walls, rows.attempts, columns, rows.logged), left
 
 
 @dataclass(frozen=True, slots=True)

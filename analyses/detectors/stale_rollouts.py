@@ -32,7 +32,7 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
 
 def judge(series: Series, context: Context) -> Judged:
     level, before = measure.recent(series, series.main), measure.lowest(series, series.main)
-    allowed = float(context.settings.get("staleness_limit") or np.inf)
+    allowed = measure.setting(context, "staleness_limit", np.inf)
     old = (level >= LEAST) & (level >= TIMES * before) & (series.ages[series.new] >= 20)
     old |= level > allowed
     reward = measure.reward_sign(series, old, measure.WIDTH)

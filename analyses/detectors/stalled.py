@@ -46,7 +46,7 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
             moments.say("warning", now_step, now_attempt, _words(int(step or 0), gap, gaps, over=True))
             moments.close(now_step, f"Rows came again after {duration(gap)}.")
         every = max(1, now_step - step) if step is not None and attempt == now_attempt else every
-        if gap >= 0 and not late:
+        if gap > 0 and not late:  # rows that were read at once bear one time: no gap to learn from
             gaps = [*gaps, gap][-MEMORY:] if len(gaps) >= MEMORY else [*gaps, gap]
         wall, step, attempt = here, now_step, now_attempt
     if context.now is not None and wall is not None and moments.open is None:

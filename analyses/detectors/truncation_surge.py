@@ -82,7 +82,7 @@ class View:
         evidence = {"level": level, "before": before, "slope_per_step": float(self.line.slope[i])}
         said = f"{percent(level)} of the responses are truncated since step {onset}, up from {percent(before)}"
         limit = float(self.series.column("context_limit")[at])
-        limit = limit if np.isfinite(limit) else float(self.context.settings.get("context_limit") or np.nan)
+        limit = limit if np.isfinite(limit) else measure.setting(self.context, "context_limit")
         length = float(self.series.column("response_length_mean")[at])
         if np.isfinite(limit) and np.isfinite(length):
             evidence |= {"limit": limit, "length": length}
