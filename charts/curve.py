@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from charts.smooth import Smoothing, smooth
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Window = tuple[float, float]
+Row = dict[str, Any]
 
 RAW = "as logged"
 OLD = "superseded"
@@ -101,15 +104,20 @@ def table(
     columns: int = 400,
     log: bool = False,
     time: bool = False,
+    window: Window | None = None,
     bands: Sequence[Band] = (),
     marks: Sequence[Mark] = (),
     levels: Sequence[Level] = (),
 ) -> Table:
-    """The rows of one chart. columns: pixel columns to thin to. log: of y. time: x are seconds since the epoch."""
-    parts: list[dict[str, object]] = []
+    """The rows of one chart. columns: pixel columns to thin to. log: of y. time: x are seconds since the epoch.
+
+    window: the part of x that is looked at; it gets as many columns again as the whole.
+    """
+    view = _View(columns, log, window)
+    parts: list[Row] = []
     drawn, points, odd = 0, 0, {"NaN": 0, "+inf": 0, "−inf": 0, "≤ 0": 0}
     for curve in curves:
-        for kind, row in _pieces(curve, smoothing, columns, log):
+        for kind, row in _pieces(curve, smoothing, view):
             parts.append(row)
             drawn += len(np.atleast_1d(np.asarray(row["x"]))) if kind in (RAW, OLD, "edge") else 0
             if kind == "edge":
@@ -125,12 +133,12 @@ def table(
     return Table(frame, drawn, points, {name: count for name, count in odd.items() if count})
 
 
-def _row(kind: str, **values: object) -> dict[str, object]:
+def _row(kind: str, **values: object) -> Row:
     return {"kind": kind, **values}
 
 
-def _frame(parts: Sequence[dict[str, object]], time: bool) -> pd.DataFrame:
-    frames = [pd.DataFrame({k: np.atleast_1d(np.asarray(v)) if k in ("x", "y") else v for k, v in p.items()}) for p in parts]
+def _frame(parts: Sequence[Row], time: bool) -> pd.DataFrame:
+    frames = [pd.DataFrame(part | {k: np.atleast_1d(v) for k, v in part.items() if k in "xy"}) for part in parts]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"kind": pd.Series(dtype=str)})
     rows = rows.reindex(columns=list(COLUMNS))
     for name in ("x", "x2"):
@@ -144,51 +152,67 @@ def _frame(parts: Sequence[dict[str, object]], time: bool) -> pd.DataFrame:
     return rows
 
 
-def _pieces(curve: Curve, smoothing: Smoothing, columns: int, log: bool) -> Iterator[tuple[str, dict[str, object]]]:
+@dataclass(frozen=True, slots=True)
+class _View:
+    """How a curve is looked at."""
+
+    columns: int
+    log: bool
+    window: Window | None
+
+    def can_show(self, y: Floats) -> Bools:
+        return np.isfinite(y) & ((y > 0) | (not self.log))
+
+    def thin(self, at: Ints, x: Floats, y: Floats, columns: int) -> Ints:
+        """Of the positions `at`, those to draw, in order of x."""
+        at = at[np.argsort(x[at], kind="stable")]
+        kept = at[extremes(x[at], y[at], columns)]
+        if self.window is None or len(kept) == len(at):
+            return kept
+        seen = at[(x[at] >= self.window[0]) & (x[at] <= self.window[1])]
+        both = np.union1d(kept, seen[extremes(x[seen], y[seen], columns)]) if len(seen) else kept
+        return both[np.argsort(x[both], kind="stable")]
+
+
+def _pieces(curve: Curve, smoothing: Smoothing, view: _View) -> Iterator[tuple[str, Row]]:
     """The curve as rows: raw line by attempt, superseded attempts, smoothing over the live line, marks on the edge."""
     placed = np.isfinite(curve.x)
-    plain = placed & np.isfinite(curve.y) & ((curve.y > 0) | (not log))
+    plain = placed & view.can_show(curve.y)
     for live, kind in ((True, RAW), (False, OLD)):
         mine = plain & (curve.live == live)
         for segment in np.unique(curve.segment[mine]).tolist():
-            at = np.flatnonzero(mine & (curve.segment == segment))
-            at = at[np.argsort(curve.x[at], kind="stable")]
-            at = at[extremes(curve.x[at], curve.y[at], columns)]
+            at = view.thin(np.flatnonzero(mine & (curve.segment == segment)), curve.x, curve.y, view.columns)
             shape = "dot" if kind == RAW and mine.sum() <= SPARSE else None
             yield kind, _line(curve, kind, f"{curve.key}/{segment}", at, curve.y, shape)
     if smoothing.kind != "none":
-        yield from _smoothed(curve, placed & curve.live, smoothing, columns, log)
-    yield from _edges(curve, placed, columns, log)
+        yield from _smoothed(curve, placed & curve.live, smoothing, view)
+    yield from _edges(curve, placed, view)
 
 
-def _line(curve: Curve, kind: str, part: str, at: Ints, y: Floats, shape: str | None) -> dict[str, object]:
+def _line(curve: Curve, kind: str, part: str, at: Ints, y: Floats, shape: str | None) -> Row:
     named = {"curve": curve.label, "part": part, "tone": curve.colour, "shape": shape}
     return _row(kind, x=curve.x[at], y=y[at], step=curve.steps[at], **named)
 
 
-def _smoothed(
-    curve: Curve, mine: Bools, smoothing: Smoothing, columns: int, log: bool
-) -> Iterator[tuple[str, dict[str, object]]]:
+def _smoothed(curve: Curve, mine: Bools, smoothing: Smoothing, view: _View) -> Iterator[tuple[str, Row]]:
     at = np.flatnonzero(mine)
     at = at[np.argsort(curve.steps[at], kind="stable")]
     bold = np.full(len(curve.y), np.nan)
     bold[at] = smooth(curve.steps[at], curve.y[at], smoothing)
-    at = at[np.isfinite(bold[at]) & ((bold[at] > 0) | (not log))]
-    at = at[np.argsort(curve.x[at], kind="stable")]
-    at = at[extremes(curve.x[at], bold[at], columns // 2)]
+    at = view.thin(at[view.can_show(bold[at])], curve.x, bold, view.columns // 2)
     if len(at):
         yield smoothing.name, _line(curve, smoothing.name, curve.key, at, bold, None)
 
 
-def _edges(curve: Curve, placed: Bools, columns: int, log: bool) -> Iterator[tuple[str, dict[str, object]]]:
-    """What has no place on the axis stands on the frame: +inf above; -inf, NaN and, on a log axis, what is not positive below."""
+def _edges(curve: Curve, placed: Bools, view: _View) -> Iterator[tuple[str, Row]]:
+    """What has no place on the axis stands on the frame: +inf above; -inf, NaN and what a log axis lacks below."""
     kinds = {"NaN": np.isnan(curve.y), "+inf": curve.y == np.inf, "−inf": curve.y == -np.inf}
-    if log:
+    if view.log:
         kinds["≤ 0"] = (curve.y <= 0) & np.isfinite(curve.y)
     for shape, hit in kinds.items():
         at = np.flatnonzero(placed & hit)
         at = at[np.argsort(curve.x[at], kind="stable")]
-        thin = at[one_each(curve.x[at], columns)]
+        thin = at[one_each(curve.x[at], view.columns)]
         if len(thin):
             named = {"curve": curve.label, "part": curve.key, "tone": curve.colour, "shape": shape, "count": len(at)}
             values = [str(value) for value in curve.y[thin].tolist()]

@@ -39,4 +39,4 @@ def _columns(x: Floats, columns: int) -> Ints:
     width = x[-1] - x[0]
     if not width > 0:
         return np.zeros(len(x), np.int64)
-    return np.minimum(((x - x[0]) / width * columns).astype(np.int64), columns - 1)
+    return np.asarray(np.minimum((x - x[0]) / width * columns, columns - 1), np.int64)

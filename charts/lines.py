@@ -12,7 +12,7 @@ from typing import Any
 
 import altair as alt
 
-from charts.curve import EXTRAS, LANES, OLD, RAW, Band, Curve, Level, Mark, Table, table
+from charts.curve import EXTRAS, LANES, OLD, RAW, Band, Curve, Level, Mark, Table, Window, table
 from charts.smooth import Smoothing
 from charts.theme import LIGHT, Look, config
 
@@ -26,6 +26,7 @@ NUMBER = (
 )
 PERCENT = "format(datum.value, '.3~p')"
 EDGES = {"NaN": "triangle-right", "+inf": "triangle-up", "−inf": "triangle-down", "≤ 0": "triangle-left"}
+USUAL = Smoothing()
 TONE: Spec = {"field": "tone", "type": "nominal", "scale": None}
 
 
@@ -42,8 +43,8 @@ class Style:
     x_title: str = "step"
     time: bool = False
     log: bool = False
-    smoothing: Smoothing = Smoothing()
-    height: int = 190
+    smoothing: Smoothing = USUAL
+    height: int = 225
     columns: int = 400
     keys: bool = True
     title: str = ""
@@ -68,12 +69,13 @@ def rows(
     curves: Sequence[Curve],
     style: Style,
     *,
+    window: Window | None = None,
     bands: Sequence[Band] = (),
     marks: Sequence[Mark] = (),
     levels: Sequence[Level] = (),
 ) -> Table:
     """The data of the chart: see charts.curve.table."""
-    how: Spec = {"columns": style.columns, "log": style.log, "time": style.time}
+    how: Spec = {"columns": style.columns, "log": style.log, "time": style.time, "window": window}
     return table(curves, style.smoothing, **how, bands=bands, marks=marks, levels=levels)
 
 
@@ -180,8 +182,10 @@ def _weight(style: Style, curves: Names) -> Spec:
     bold = style.smoothing.kind != "none"
     kinds = [RAW, style.smoothing.name, OLD] if bold else [RAW, OLD]
     stroke = curves[0][1] if len(curves) == 1 else style.look.muted
-    legend = {"title": None, "values": kinds[:-1], "symbolType": "stroke", "symbolStrokeColor": stroke} if bold else None
-    opacity, width = ([0.42, 1.0, 0.3], [1.0, 2.2, 1.0]) if bold else ([0.95, 0.3], [1.4, 1.0])
+    legend = (
+        {"title": None, "values": kinds[:-1], "symbolType": "stroke", "symbolStrokeColor": stroke} if bold else None
+    )
+    opacity, width = ([0.42, 1.0, 0.5], [1.0, 2.2, 1.0]) if bold else ([0.95, 0.5], [1.4, 1.0])
 
     def by_kind(values: list[float]) -> Spec:
         scale = {"type": "ordinal", "domain": kinds, "range": values}
@@ -199,7 +203,15 @@ def _dots(style: Style) -> Spec:
 def _bands(style: Style) -> list[Spec]:
     edge = {"stroke": style.look.surface, "strokeWidth": 2}
     ground = {"type": "rect", "color": style.look.band, "opacity": 0.07, "clip": True, **edge}
-    name = {"type": "text", "align": "left", "baseline": "bottom", "dx": 4, "dy": -5, "color": style.look.muted, "clip": True}
+    name = {
+        "type": "text",
+        "align": "left",
+        "baseline": "bottom",
+        "dx": 4,
+        "dy": -5,
+        "color": style.look.muted,
+        "clip": True,
+    }
     text = {"x": _x(style), "y": {"value": "height"}, "text": {"field": "value"}}
     return [
         _layer(_kind_is("band"), ground, {"x": _x(style), "x2": {"field": "x2"}}),
@@ -209,7 +221,10 @@ def _bands(style: Style) -> list[Spec]:
 
 def _marks(style: Style) -> list[Spec]:
     # fillOpacity, not opacity: the legend of the curves would inherit that from the first layer that has a colour.
-    ground, line = {"type": "rect", "fillOpacity": 0.05, "clip": True}, {"type": "rule", "strokeWidth": 1.2, "clip": True}
+    ground, line = (
+        {"type": "rect", "fillOpacity": 0.05, "clip": True},
+        {"type": "rule", "strokeWidth": 1.2, "clip": True},
+    )
     return [
         _layer(_kind_is("mark"), ground, {"x": _x(style), "x2": {"field": "x2"}, "color": TONE}),
         _layer(_kind_is("mark"), line, {"x": _x(style), "color": TONE}),
@@ -234,13 +249,13 @@ def _levels(style: Style) -> list[Spec]:
 
 
 def _edges(style: Style, *, top: bool) -> Spec:
-    """Triangles on the frame: up for +inf at the top; down for -inf, right for NaN, left for not positive at the bottom."""
+    """Triangles on the frame: at the top for +inf, at the bottom for -inf, NaN and what a log axis cannot show."""
     edge = {"stroke": style.look.surface, "strokeWidth": 0.5}
-    mark = {"type": "point", "filled": True, "size": 55, "opacity": 1, **edge}
+    mark = {"type": "point", "filled": True, "size": 60, "opacity": 1, "yOffset": 4 if top else -4, **edge}
     shapes = {"domain": list(EDGES), "range": list(EDGES.values())}
     encoding = {
         "x": _x(style),
-        "y": {"value": 4 if top else style.height - 4},
+        "y": {"value": 0 if top else "height"},
         "shape": {"field": "shape", "type": "nominal", "scale": shapes, "legend": None},
         "color": TONE,
         "tooltip": [_tip("curve", "curve"), _tip("step", "step", ",d"), _tip("value", "value")],
@@ -254,7 +269,7 @@ def _tip(field: str, title: str, form: str = "") -> Spec:
 
 
 def _hover(style: Style) -> list[Spec]:
-    """The nearest logged point with its full precision; drag moves, Ctrl or Cmd and the wheel zoom, double click resets."""
+    """The nearest logged point in full precision; drag moves, Ctrl or Cmd and the wheel zoom, double click resets."""
     wheel = "wheel![event.ctrlKey || event.metaKey]"
     near = {"type": "point", "on": "pointerover", "clear": "pointerout", "nearest": True, "encodings": ["x", "y"]}
     zoom = {"type": "interval", "encodings": ["x"], "zoom": wheel}
@@ -266,7 +281,10 @@ def _hover(style: Style) -> list[Spec]:
         return {"condition": {"param": "near", "value": opacity, "empty": False}, "value": 0}
 
     exact = [{"calculate": "'' + datum.y", "as": "exact"}]
-    line, dot = {"type": "rule", "strokeWidth": 0.8, "color": style.look.muted, "clip": True}, {"type": "circle", "size": 60, "clip": True}
+    line, dot = (
+        {"type": "rule", "strokeWidth": 0.8, "color": style.look.muted, "clip": True},
+        {"type": "circle", "size": 60, "clip": True},
+    )
     at = {"x": _x(style), "y": _y(style), "opacity": only_near(1), "color": TONE, "tooltip": tips}
     params = [{"name": "near", "select": near}, {"name": "zoom", "select": zoom, "bind": "scales"}]
     return [

@@ -39,9 +39,13 @@ def controls(steps: int, *, has_attempts: bool = True) -> Choice:
     """One row of controls. steps: of the longest run that is shown."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="controls"):
         x, tied = state.one_of("x", list(SHOWN_X), "step")
-        st.segmented_control("x axis", list(SHOWN_X), format_func=SHOWN_X.__getitem__, label_visibility="collapsed", **tied)
+        st.segmented_control(
+            "x axis", list(SHOWN_X), format_func=SHOWN_X.__getitem__, label_visibility="collapsed", **tied
+        )
         kind, tied = state.one_of("smooth", list(KINDS), "ema")
-        st.segmented_control("smoothing", list(KINDS), format_func=KINDS.__getitem__, label_visibility="collapsed", **tied)
+        st.segmented_control(
+            "smoothing", list(KINDS), format_func=KINDS.__getitem__, label_visibility="collapsed", **tied
+        )
         span, tied = state.one_of("span", SPANS, usual_span(steps))
         st.selectbox(
             "over", SPANS, format_func=over, label_visibility="collapsed", width=150, disabled=kind == "none", **tied

@@ -65,7 +65,9 @@ def axis(kind: str, run_id: int, known: Mapping[tuple[int, str], Series], start:
 
 def curve(series: Series, axis: Axis, *, label: str, run_id: int, colour: str) -> Curve:
     """A curve for the chart."""
-    return Curve(label, str(run_id), colour, axis.place(series), series.values, series.steps, series.attempts, series.live)
+    return Curve(
+        label, str(run_id), colour, axis.place(series), series.values, series.steps, series.attempts, series.live
+    )
 
 
 def marks(found: Sequence[Finding], axis: Axis, along: Series, look: Look) -> list[Mark]:

@@ -22,7 +22,7 @@ from db.metrics import Metric
 from db.runs import Attempt, Run, Source
 from db.series import Series
 
-KEEP: Any = {"show_spinner": False, "max_entries": 512}
+KEEP = 512  # results of each read
 
 TABLE = (
     "reward_mean",
@@ -74,7 +74,7 @@ def pulse(url: str) -> Pulse:
         return Pulse({run_id: int(version) for run_id, version in connection.execute(versions)}, told)
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def all_runs(url: str, cursor: int) -> list[Run]:
     """Every run, by project and name."""
     with reading(engine(url)) as connection:
@@ -86,7 +86,7 @@ def every_run(url: str) -> list[Run]:
     return all_runs(url, pulse(url).all)
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def found(url: str, run_ids: tuple[int, ...] | None, cursor: int, *, firing: bool = False) -> list[Finding]:
     """Findings of these runs (of all when None), newest first; what two files of a run both tell is said once."""
     with reading(engine(url)) as connection:
@@ -103,7 +103,7 @@ class Newest:
     end: float | None
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def newest(url: str, cursor: int) -> dict[int, Newest]:
     """run id -> what the overview's table shows of it; one read for all runs."""
     column = schema.settings.c
@@ -124,7 +124,7 @@ def _number(text: str) -> float | None:
     return value if np.isfinite(value) and value > 0 else None
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def sparks(url: str, cursor: tuple[tuple[int, int], ...]) -> dict[tuple[int, str], list[float]]:
     """(run id, quantity) -> at most 60 values of the live line, for these runs only."""
     with reading(engine(url)) as connection:
@@ -132,7 +132,7 @@ def sparks(url: str, cursor: tuple[tuple[int, int], ...]) -> dict[tuple[int, str
     return {key: spark(curve.values) for key, curve in curves.items()}
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def quantities(
     url: str, cursor: tuple[tuple[int, int], ...], names: tuple[str, ...], *, history: bool = False
 ) -> dict[tuple[int, str], Series]:
@@ -141,7 +141,7 @@ def quantities(
         return series.by_quantity(connection, [run_id for run_id, _ in cursor], names, history=history)
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def metrics(
     url: str, cursor: tuple[tuple[int, int], ...], metric_ids: tuple[int, ...], *, history: bool = False
 ) -> dict[tuple[int, int], Series]:
@@ -150,7 +150,7 @@ def metrics(
         return series.series(connection, [run_id for run_id, _ in cursor], metric_ids, history=history)
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def metrics_of(url: str, run_id: int, version: int) -> list[tuple[Metric, int, float]]:
     """(metric, newest step, newest value) of everything that the run ever logged, by name."""
     with reading(engine(url)) as connection:
@@ -169,7 +169,7 @@ class About:
     parent: tuple[int, str] | None
 
 
-@st.cache_data(**KEEP)
+@st.cache_data(show_spinner=False, max_entries=KEEP)
 def about(url: str, run_id: int, version: int) -> About:
     """Settings, config, attempts, files and parent of a run."""
     with reading(engine(url)) as connection:

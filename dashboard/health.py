@@ -80,8 +80,10 @@ def answer(all_of_them: Sequence[Health]) -> str:
     unhappy = [h for h in all_of_them if h.status == "finished" and h.worst is not None]
     watched = len(live) + len(stalled)
     if needy:
-        what = listed([trouble(h.worst.trouble) for h in needy if h.worst], 3)
-        first = f"{len(needy)} of {several(watched, 'running run')} {'needs' if len(needy) == 1 else 'need'} you: {what}."
+        what = listed(list(dict.fromkeys(trouble(h.worst.trouble) for h in needy if h.worst)), 3)
+        first = (
+            f"{len(needy)} of {several(watched, 'running run')} {'needs' if len(needy) == 1 else 'need'} you: {what}."
+        )
     elif live:
         first = f"Nothing needs you: {'the live run is' if len(live) == 1 else f'all {len(live)} live runs are'} calm."
     else:

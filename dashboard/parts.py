@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from charts import lines, theme
-from charts.curve import Band, Curve, Level, Mark
+from charts.curve import Band, Curve, Level, Mark, Window
 from dashboard import data, state
 from dashboard.words import ago, plain
 from db.findings import Finding
@@ -29,7 +29,7 @@ def look() -> theme.Look:
 
 
 def head(question: str, answer: str, wall: float | None, seen: data.Pulse) -> None:
-    """The page's question, its answer in words, and how old the data is. wall: of the newest record, s since the epoch."""
+    """The page's question, its answer in words, the age of the data. wall: of the newest record, s since the epoch."""
     left, right = st.columns([3, 1], vertical_alignment="top")
     with left:
         st.subheader(question, anchor=False)
@@ -78,8 +78,10 @@ def run_link(run: Run, label: str = "open", icon: str | None = None) -> None:
 
 
 def small_curves(curves: Sequence[tuple[str, str, str]]) -> None:
-    """Named sparklines with their newest values: (label, newest, image). Nothing from a log may come in here: it is HTML."""
-    each = (f'<div><span>{label}</span><img src="{drawn}" alt=""><b>{newest}</b></div>' for label, newest, drawn in curves)
+    """Named sparklines: (label, newest value, image) of each. It is HTML: nothing from a log may come in here."""
+    each = (
+        f'<div><span>{label}</span><img src="{drawn}" alt=""><b>{newest}</b></div>' for label, newest, drawn in curves
+    )
     st.html(f'<div class="curves">{"".join(each)}</div>')
 
 
@@ -102,12 +104,30 @@ def chart(
     levels: Sequence[Level] = (),
 ) -> None:
     """A titled chart with its small print. The specification and the data travel apart: see charts.curve."""
+    name = f"chart-{key}-{style.smoothing.kind}-{style.log}-{style.x_title}"
+
+    # Known to Streamlit, a zoom outlives new data; in a fragment of its own, it costs this one chart alone.
+    @st.fragment
+    def draw() -> None:
+        seen = _window(st.session_state.get(name), style.time)
+        drawn = lines.rows(curves, style, window=seen, bands=bands, marks=marks, levels=levels)
+        spec: dict[str, Any] = lines.spec(lines.names(curves), style, drawn.extras)
+        st.vega_lite_chart(drawn.rows, spec, theme=None, key=name, on_select="rerun", selection_mode="zoom")
+        st.caption(plain(lines.note(drawn, attempts), 300))
+
     with st.container(key=f"panel-{key}"):
         st.markdown(title, help=caveat or None)
-        drawn = lines.rows(curves, style, bands=bands, marks=marks, levels=levels)
-        spec: dict[str, Any] = lines.spec(lines.names(curves), style, drawn.extras)
-        st.vega_lite_chart(drawn.rows, spec, theme=None, key=f"chart-{key}", width="stretch")
-        st.caption(plain(lines.note(drawn, attempts), 300))
+        draw()
+
+
+def _window(chosen: Any, time: bool) -> Window | None:
+    """The stretch of x that a chart is zoomed to; None where it shows all."""
+    zoom = chosen.get("selection", {}).get("zoom", {}) if chosen else {}
+    edges = next((v for k, v in zoom.items() if k == "x"), None)
+    if not isinstance(edges, list) or len(edges) != 2 or not all(isinstance(edge, int | float) for edge in edges):
+        return None
+    low, high = (edge / 1000.0 if time else float(edge) for edge in edges)  # Vega counts milliseconds
+    return min(low, high), max(low, high)
 
 
 def grid(makers: Sequence[Any], across: int = 3) -> None:

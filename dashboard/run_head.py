@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import streamlit as st
@@ -40,7 +40,9 @@ def switch(run: Run, runs: Sequence[Run]) -> None:
     _, tied = state.one_of("run", list(names), str(run.id))
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         st.selectbox("run", list(names), format_func=names.__getitem__, label_visibility="collapsed", width=280, **tied)
-        st.page_link(parts.COMPARE, label="compare", icon=":material/stacked_line_chart:", query_params={"runs": str(run.id)})
+        st.page_link(
+            parts.COMPARE, label="compare", icon=":material/stacked_line_chart:", query_params={"runs": str(run.id)}
+        )
 
 
 def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse, runs: Sequence[Run]) -> None:
@@ -56,14 +58,22 @@ def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse,
     if closed:
         with st.expander(f"{len(closed)} earlier, resolved"):
             for finding in closed:
-                st.markdown(f"**{plain(trouble(finding.trouble))}**, step {finding.onset_step:,}: {plain(finding.message, 600)}")
+                st.markdown(
+                    f"**{plain(trouble(finding.trouble))}**, step {finding.onset_step:,}: {plain(finding.message, 600)}"
+                )
 
 
 def calm(run: Run, now: data.Pulse) -> str:
     """What to say of a run that nothing is wrong with: where reward and entropy went."""
     known = data.quantities(data.store_url(), now.of([run.id]), COURSE)
-    went = [course(label, known[run.id, name]) for name, label in zip(COURSE, ("reward", "entropy"), strict=True) if (run.id, name) in known]
-    return " ".join(["Nothing is firing.", sentence("; ".join(part for part in went if part)) + "." if any(went) else ""])
+    went = [
+        course(label, known[run.id, name])
+        for name, label in zip(COURSE, ("reward", "entropy"), strict=True)
+        if (run.id, name) in known
+    ]
+    return " ".join(
+        ["Nothing is firing.", sentence("; ".join(part for part in went if part)) + "." if any(went) else ""]
+    )
 
 
 def course(label: str, series: Series) -> str:
@@ -74,8 +84,9 @@ def course(label: str, series: Series) -> str:
         return ""
     before, after = float(values[:tenth].mean()), float(values[-tenth:].mean())
     spread = float(np.std(np.diff(values))) / np.sqrt(tenth)
-    verb = "stayed at" if abs(after - before) <= 2 * spread else ("rose" if after > before else "fell")
-    return f"{label} stayed near {number(after)}" if verb == "stayed at" else f"{label} {verb} from {number(before)} to {number(after)}"
+    if abs(after - before) <= 2 * spread:
+        return f"{label} stayed near {number(after)}"
+    return f"{label} {'rose' if after > before else 'fell'} from {number(before)} to {number(after)}"
 
 
 def facts(run: Run, about: data.About, runs: Sequence[Run]) -> list[str]:
@@ -93,14 +104,14 @@ def facts(run: Run, about: data.About, runs: Sequence[Run]) -> list[str]:
     ]
     if run.step is not None:
         end = known.get("max_steps")
-        said.append(f"step {run.step:,}" + (f" of {end:,.0f}" if _is_number(end) and end > 0 else ""))
+        said.append(f"step {run.step:,}" + (f" of {end:,.0f}" if _is_number(end) and end else ""))
     if about.parent is not None:
         parent = next((other.name for other in runs if about.parent and other.id == about.parent[0]), None)
         said.append(f"continues {parent}" if parent else "")
     return [fact for fact in said if fact]
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -124,9 +135,13 @@ def _mask(on: Any) -> str:
 
 def verdict(finding: Finding) -> None:
     """One open finding: the sentence, and folded away its arithmetic, what would clear it and what to try."""
-    with st.container(border=True, key=f"card-{finding.severity}-{finding.source_id}-{finding.trouble}-{finding.detected_step}"):
+    with st.container(
+        border=True, key=f"card-{finding.severity}-{finding.source_id}-{finding.trouble}-{finding.detected_step}"
+    ):
         since = f":gray[since step {finding.onset_step:,}, noticed at {finding.detected_step:,}]"
-        st.markdown(f"{parts.severity(finding)} &nbsp; **{plain(trouble(finding.trouble).capitalize())}** &nbsp; {since}")
+        st.markdown(
+            f"{parts.severity(finding)} &nbsp; **{plain(trouble(finding.trouble).capitalize())}** &nbsp; {since}"
+        )
         st.markdown(plain(finding.message, 800))
         if finding.advice:
             st.markdown(f"**Try:** {plain(finding.advice, 800)}")

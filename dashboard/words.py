@@ -55,12 +55,12 @@ def ago(seconds: float | None) -> str:
 
 
 def several(count: int, one: str, many: str = "") -> str:
-    """"1 run", "3 runs"."""
+    """A count with its noun: 1 run, 3 runs."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def listed(items: Sequence[str], most: int = 4) -> str:
-    """"a, b and c", and how many more where there are too many."""
+    """In a sentence: a, b and c; and how many more where there are too many."""
     shown = list(items[:most]) + ([f"{len(items) - most} more"] if len(items) > most else [])
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
 

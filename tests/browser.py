@@ -67,18 +67,21 @@ def record(step: int, rng: np.random.Generator, *, entropy: float, reward: float
 
 
 def write_logs(folder: Path) -> None:
-    """Three runs: one whose entropy blows up, a calm one that was restarted and has odd values, one with a nasty name."""
+    """Three runs: one whose entropy blows up, a calm one with a restart and odd values, one with a nasty name."""
     rng = np.random.default_rng(7)
     sick, calm, nasty = (folder / "lab" / f"{name}.jsonl" for name in ("blowup-16k", "calm-8k", NASTY))
     sick.parent.mkdir(parents=True)
     growth = [0.35 * 2 ** max(0.0, (step - 90) / 25) for step in range(1, 161)]
     sick.write_text(
-        "".join(record(i, rng, entropy=e, reward=0.6 - 0.1 * (e - 0.35)) for i, e in enumerate(growth, 1)), encoding="utf-8"
+        "".join(record(i, rng, entropy=e, reward=0.6 - 0.1 * (e - 0.35)) for i, e in enumerate(growth, 1)),
+        encoding="utf-8",
     )
     steps = [*range(1, 91), *range(71, 121)]  # killed at 90, resumed from 70
     lines = [record(i, rng, entropy=0.4, reward=0.3 + i / 400) for i in steps]
     lines[40] = record(41, rng, entropy=0.4, reward=0.4, **{"actor/grad_norm": math.nan})
-    lines[60] = record(61, rng, entropy=0.4, reward=0.4, **{"actor/grad_norm": math.inf, "critic/rewards/mean": -math.inf})
+    lines[60] = record(
+        61, rng, entropy=0.4, reward=0.4, **{"actor/grad_norm": math.inf, "critic/rewards/mean": -math.inf}
+    )
     lines.insert(50, "this line is no record\n")
     calm.write_text("".join(lines), encoding="utf-8")
     nasty.write_text("".join(record(i, rng, entropy=0.3, reward=0.5) for i in range(1, 31)), encoding="utf-8")

@@ -59,7 +59,11 @@ def test_every_column_keeps_its_extremes_and_the_curve_its_ends(values: list[flo
     assert len(kept) <= 2 * columns + 2
     shown = np.log(x) if log else x
     width = shown[-1] - shown[0]
-    column = np.minimum(((shown - shown[0]) / width * columns).astype(int), columns - 1) if width > 0 else np.zeros(len(y), int)
+    column = (
+        np.minimum(((shown - shown[0]) / width * columns).astype(int), columns - 1)
+        if width > 0
+        else np.zeros(len(y), int)
+    )
     for one in np.unique(column):
         inside, left = y[column == one], y[kept][column[kept] == one]
         assert inside.min() == left.min()
@@ -114,7 +118,11 @@ def test_smoothing_leaves_a_constant_alone_whatever_is_missing(kind: Kind) -> No
     assert smoothed[np.isfinite(values)] == pytest.approx(2.0)
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.sampled_from(["ema", "mean", "gauss"]), st.integers(1, 50))
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60),
+    st.sampled_from(["ema", "mean", "gauss"]),
+    st.integers(1, 50),
+)
 def test_a_smoothed_value_stays_within_the_raw_ones(values: list[float], kind: Kind, span: int) -> None:
     smoothed = smooth(np.arange(len(values)) * 3 + 7, np.array(values), Smoothing(kind, span))
     slack = 1e-6 * (1 + max(map(abs, values)))
@@ -156,7 +164,11 @@ def test_a_log_axis_marks_what_it_cannot_show() -> None:
     drawn = lines.rows([curve([1.0, 0.0, -3.0, 10.0])], log)
     assert drawn.odd == {"≤ 0": 2}
     assert drawn.rows.loc[drawn.rows["kind"] == RAW, "y"].tolist() == [1.0, 10.0]
-    y = [layer["encoding"]["y"] for layer in lines.spec((("a", "#000000"),), log)["layer"] if "scale" in layer["encoding"].get("y", {})]
+    y = [
+        layer["encoding"]["y"]
+        for layer in lines.spec((("a", "#000000"),), log)["layer"]
+        if "scale" in layer["encoding"].get("y", {})
+    ]
     assert {one["scale"]["type"] for one in y} == {"log"}
 
 
@@ -169,7 +181,9 @@ def test_the_small_print_says_how_much_is_drawn() -> None:
 def test_superseded_points_take_no_part_in_the_smoothing() -> None:
     live = np.array([True, True, False, True])
     drawn = lines.rows([curve([1.0, 1.0, 1e9, 1.0], live=live)], Style(smoothing=Smoothing("ema", 2)))
-    assert drawn.rows.loc[drawn.rows["kind"] == "EMA, half-life 2 steps", "y"].tolist() == pytest.approx([1.0, 1.0, 1.0])
+    assert drawn.rows.loc[drawn.rows["kind"] == "EMA, half-life 2 steps", "y"].tolist() == pytest.approx(
+        [1.0, 1.0, 1.0]
+    )
 
 
 def test_the_smoothing_is_named_in_the_legend() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,7 +91,11 @@ def table(everyone: list[Health], newest: dict[int, data.Newest], url: str, now:
         show, tied = state.one_of("show", list(SHOW), "all")
         st.segmented_control("show", list(SHOW), format_func=SHOW.__getitem__, label_visibility="collapsed", **tied)
         wanted = st.text_input(
-            "search", placeholder="search project, run or trainer", label_visibility="collapsed", width=280, **state.text("q")
+            "search",
+            placeholder="search project, run or trainer",
+            label_visibility="collapsed",
+            width=280,
+            **state.text("q"),
         )
     chosen = [h for h in everyone if _shown(h, show) and _matches(h, wanted)]
     if not chosen:
@@ -165,22 +170,23 @@ def styled(rows: pd.DataFrame, part: list[Health]) -> pd.io.formats.style.Styler
     return styler
 
 
-def columns() -> dict[str, object]:
-    right = {"alignment": "right"}
+def columns() -> dict[str, Any]:
     return {
         "colour": st.column_config.TextColumn("", width=28),
         "run": st.column_config.TextColumn("run", width=210),
         "project": st.column_config.TextColumn("project", width=110),
         "trainer": st.column_config.TextColumn("trainer", width=80),
         "status": st.column_config.TextColumn("status", width=75),
-        "step": st.column_config.TextColumn("step", width=90, **right),
-        "age": st.column_config.TextColumn("age", width=65, help="of the newest record", **right),
-        "reward": st.column_config.TextColumn("reward", width=70, **right),
+        "step": st.column_config.TextColumn("step", width=90, alignment="right"),
+        "age": st.column_config.TextColumn("age", width=65, help="of the newest record", alignment="right"),
+        "reward": st.column_config.TextColumn("reward", width=70, alignment="right"),
         "reward curve": st.column_config.LineChartColumn("", width=110, color="gray"),
-        "entropy": st.column_config.TextColumn("entropy", width=70, help="nats per token", **right),
+        "entropy": st.column_config.TextColumn("entropy", width=70, help="nats per token", alignment="right"),
         "entropy curve": st.column_config.LineChartColumn(" ", width=110, color="gray"),
-        "length": st.column_config.TextColumn("length", width=70, help="mean response, tokens", **right),
-        "truncated": st.column_config.TextColumn("trunc.", width=70, help="responses cut off at the limit", **right),
+        "length": st.column_config.TextColumn("length", width=70, help="mean response, tokens", alignment="right"),
+        "truncated": st.column_config.TextColumn(
+            "trunc.", width=70, help="responses cut off at the limit", alignment="right"
+        ),
         "verdict": st.column_config.TextColumn("verdict", width=190),
     }
 

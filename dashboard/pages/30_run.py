@@ -109,8 +109,9 @@ class View:
         """The context limit as a line, where the responses come near it."""
         limit = self.about.settings.get("context_limit")
         top = max((float(np.nanmax(c.values)) for c in series.values() if np.isfinite(c.values).any()), default=0.0)
-        near = isinstance(limit, int | float) and not self.bands and top > 0.6 * limit
-        return [Level(float(limit), f"limit {limit:,.0f}")] if near else []
+        if not isinstance(limit, int | float) or self.bands or top <= 0.6 * limit:
+            return []
+        return [Level(float(limit), f"limit {limit:,.0f}")]
 
     def draw(
         self, key: str, title: str, unit: str, series: dict[str, Series], *, log: bool, levels: Sequence[Level] = ()
@@ -129,7 +130,8 @@ class View:
             log=log,
             smoothing=self.choice.smoothing,
         )
-        caveats = [f"**{plain(one.metric.name)}** — {plain(one.metric.caveat, 600)}" for one in series.values() if one.metric.caveat]
+        warned = [one.metric for one in series.values() if one.metric.caveat]
+        caveats = [f"**{plain(metric.name)}** — {plain(metric.caveat or '', 600)}" for metric in warned]
         parts.chart(
             f"{self.run.id}-{key}",
             made,
@@ -172,10 +174,16 @@ def everything(view: View, logged: list[tuple[Metric, int, float]], cursor: tupl
     for metric, _, _ in logged:
         groups[group(metric.name)] = groups.get(group(metric.name), 0) + 1
     wanted = st.text_input(
-        "search", placeholder=f"search {len(logged)} metrics, a regex", label_visibility="collapsed", width=320, **state.text("m")
+        "search",
+        placeholder=f"search {len(logged)} metrics, a regex",
+        label_visibility="collapsed",
+        width=320,
+        **state.text("m"),
     )
     opened, tied = state.one_of("group", list(groups), "")
-    st.pills("group", list(groups), format_func=lambda g: f"{plain(g, 40)} {groups[g]}", label_visibility="collapsed", **tied)
+    st.pills(
+        "group", list(groups), format_func=lambda g: f"{plain(g, 40)} {groups[g]}", label_visibility="collapsed", **tied
+    )
     if not wanted and not opened:
         return
     chosen = [m for m, _, _ in logged if (not opened or group(m.name) == opened) and matches(wanted, m.name)]
@@ -216,7 +224,9 @@ def show_config(run: Run, about: data.About, found: list[Finding], now: data.Pul
     st.markdown("**What Stepwell understood**")
     st.dataframe(as_table(about.settings), hide_index=True, height="content")
     st.markdown("**As the trainer wrote it**")
-    wanted = st.text_input("search", placeholder="search keys and values", label_visibility="collapsed", width=320, **state.text("c"))
+    wanted = st.text_input(
+        "search", placeholder="search keys and values", label_visibility="collapsed", width=320, **state.text("c")
+    )
     kept = {k: v for k, v in about.config.items() if wanted.lower() in f"{k} {v}".lower()}
     st.dataframe(as_table(kept), hide_index=True)
 

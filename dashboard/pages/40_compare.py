@@ -21,7 +21,14 @@ from db.runs import Run
 from db.series import Series
 
 MOST = 12  # runs in one chart: more colours than that nobody tells apart
-FIRST = ("reward_mean", "response_length_mean", "entropy_token_mean", "truncation_fraction", "grad_norm", "clip_fraction_total")
+FIRST = (
+    "reward_mean",
+    "response_length_mean",
+    "entropy_token_mean",
+    "truncation_fraction",
+    "grad_norm",
+    "clip_fraction_total",
+)
 LAST = 20  # newest steps that the table's means are taken over
 
 
@@ -39,7 +46,9 @@ def main() -> None:
         with place:
             parts.head("Compared with what?", "Choose the runs to compare.", None, now)
         st.stop()
-    known = data.quantities(url, now.of([run.id for run in chosen]), tuple(dict.fromkeys((*WANTED, *FIRST, *curves.NEEDED))))
+    known = data.quantities(
+        url, now.of([run.id for run in chosen]), tuple(dict.fromkeys((*WANTED, *FIRST, *curves.NEEDED)))
+    )
     walls = [run.wall for run in chosen if run.wall is not None]
     with place:
         parts.head("Compared with what?", plain(answer(chosen, known), 500), max(walls, default=None), now)
@@ -107,11 +116,20 @@ def newest_mean(series: Series | None) -> float | None:
 
 def pick_quantities(known: dict[tuple[int, str], Series]) -> list[str]:
     """What to draw, one chart each."""
-    logged = list(dict.fromkeys(name for panel in PANELS for name in panel.quantities if any(q == name for _, q in known)))
+    logged = list(
+        dict.fromkeys(name for panel in PANELS for name in panel.quantities if any(q == name for _, q in known))
+    )
     usual = [name for name in FIRST if name in logged]
     tied = state.some_of("q", logged, usual, str)
     return list(
-        st.multiselect("quantities", logged, format_func=title, placeholder="choose quantities", label_visibility="collapsed", **tied)
+        st.multiselect(
+            "quantities",
+            logged,
+            format_func=title,
+            placeholder="choose quantities",
+            label_visibility="collapsed",
+            **tied,
+        )
     )
 
 
@@ -140,7 +158,7 @@ def one_chart(name: str, chosen: Sequence[Run], known: dict[tuple[int, str], Ser
         time=choice.x == "time",
         log=choice.log or name == "grad_norm",
         smoothing=choice.smoothing,
-        height=230,
+        height=260,
         keys=False,
     )
     caveat = "\n\n".join(f"**{plain(raw)}** — {plain(text, 600)}" for raw, text in caveats.items())
@@ -160,7 +178,11 @@ def standing(chosen: Sequence[Run], known: dict[tuple[int, str], Series], names:
     swatch = [f"color: {run_colour(look, run.id)}" for run in chosen]
     table = pd.DataFrame(rows).style.apply(lambda _: swatch, subset=[""])
     right = {title(name): st.column_config.TextColumn(alignment="right") for name in ("", *names) if name}
-    config = {"": st.column_config.TextColumn(width=28), "step": st.column_config.TextColumn(alignment="right", width=80), **right}
+    config = {
+        "": st.column_config.TextColumn(width=28),
+        "step": st.column_config.TextColumn(alignment="right", width=80),
+        **right,
+    }
     st.dataframe(table, hide_index=True, height="content", column_config=config)
     st.caption(f"means over the last {LAST} steps of each")
 
@@ -180,7 +202,9 @@ def differences(chosen: Sequence[Run], now: data.Pulse) -> None:
         )
     rows = []
     for key in sorted({key for config in configs.values() for key in config}):
-        values = ["–" if key not in configs[run.id] else shown(configs[run.id][key]) for run in chosen if configs[run.id]]
+        values = [
+            "–" if key not in configs[run.id] else shown(configs[run.id][key]) for run in chosen if configs[run.id]
+        ]
         if (alike or len(set(values)) > 1) and wanted.lower() in f"{key} {' '.join(values)}".lower():
             rows.append([key, *values])
     if rows:
