@@ -47,12 +47,13 @@ class Judged:
 
     signals: always the same ones in the same order. calm(i, evidence): whether new row i is quiet enough to
     clear the open episode raised with that evidence (its reference then, not the one that has adapted since).
-    tell(i, severity): the words for new row i; over(i): why the episode is over, one sentence.
+    tell(i, severity, raised): the words for new row i; `raised` is the episode where one is open. over(i): why it is
+    over, one sentence.
     """
 
     signals: Sequence[Signal]
     calm: Callable[[int, Mapping[str, Any]], bool]
-    tell: Callable[[int, Severity], Words]
+    tell: Callable[[int, Severity, Finding | None], Words]
     over: Callable[[int], str]
     clear_rows: int = CLEAR_ROWS
     rearm_rows: int = REARM_ROWS
@@ -147,22 +148,22 @@ class _Teller:
                 self._close(at, "It has become more than a note.")
                 self._raise(row, at, SEVERITIES[level])
             else:
-                self._state(row, at, SEVERITIES[level], self.open.onset_step, self.open.detected_step)
+                self._state(row, at, SEVERITIES[level], self.open)
         elif self.calm >= self.judged.clear_rows:
             self._close(at, self.judged.over(row))
 
     def _raise(self, row: int, at: int, severity: Severity) -> None:
         self.calm = 0
-        self._state(row, at, severity, None, int(self.series.steps[at]))
+        self._state(row, at, severity, None)
 
-    def _state(self, row: int, at: int, severity: Severity, onset: int | None, detected: int) -> None:
-        words = self.judged.tell(row, severity)
+    def _state(self, row: int, at: int, severity: Severity, raised: Finding | None) -> None:
+        words = self.judged.tell(row, severity, raised)
         self.open = Finding(
             trouble=self.trouble,
             severity=severity,
             state="firing",
-            onset_step=words.onset if onset is None else onset,
-            detected_step=detected,
+            onset_step=words.onset if raised is None else raised.onset_step,
+            detected_step=int(self.series.steps[at]) if raised is None else raised.detected_step,
             message=words.message,
             attempt=int(self.series.attempts[at]),
             evidence={name: plain(value) for name, value in words.evidence.items()},
@@ -206,3 +207,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value
+
+
+def held(raised: Finding | None, name: str, value: float) -> float:
+    """What the evidence of an open episode said when it was raised, else `value`: references adapt, episodes do not."""
+    known = None if raised is None else raised.evidence.get(name)
+    return float(value) if known is None else float(known)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analyses import trend
-from analyses.contract import Bools, Context, Floats
+from analyses.contract import Bools, Context, Finding, Floats
 from analyses.series import Series, middle
 
 WIDTH = 30  # rows of a trend
@@ -101,11 +101,13 @@ def sign(series: Series, values: Floats, where: Bools, width: int, *, trend_of: 
         return Sign(where, where, where)
     fitted = line(series, values, where, width)
     shift = recent(series, values) - reference(series, values)
-    return Sign(
-        where & (((fitted.low > 0) & (fitted.gain > trend_of)) | (shift > shift_of)),
-        where & (((fitted.high < 0) & (fitted.gain < -trend_of)) | (shift < -shift_of)),
-        where & np.isfinite(shift),
-    )
+    up, down = (fitted.low > 0) & (fitted.gain > trend_of), (fitted.high < 0) & (fitted.gain < -trend_of)
+    return _sign(where, up, down, shift > shift_of, shift < -shift_of, np.isfinite(shift))
+
+
+def _sign(where: Bools, up: Bools, down: Bools, higher: Bools, lower: Bools, measured: Bools) -> Sign:
+    """Where trend and shift disagree the trend is right: the shift is of the past."""
+    return Sign(where & (up | (higher & ~down)), where & (down | (lower & ~up)), where & measured)
 
 
 def reward_sign(series: Series, where: Bools, width: int) -> Sign:
@@ -117,11 +119,8 @@ def reward_sign(series: Series, where: Bools, width: int) -> Sign:
     fitted = line(series, reward, where, width)
     shift = (recent(series, reward) - reference(series, reward)) / noise
     gain = fitted.gain / noise
-    return Sign(
-        where & (((fitted.low > 0) & (gain > 1)) | (shift > 3)),
-        where & (((fitted.high < 0) & (gain < -1)) | (shift < -4)),
-        where & np.isfinite(shift),
-    )
+    up, down = (fitted.low > 0) & (gain > 1), (fitted.high < 0) & (gain < -1)
+    return _sign(where, up, down, shift > 3, shift < -4, np.isfinite(shift))
 
 
 def wobble(series: Series, values: Floats) -> Floats:
@@ -151,8 +150,15 @@ def jitter(series: Series, values: Floats, width: int = WIDTH) -> Floats:
     return np.where(count >= 3, noise, np.nan)
 
 
-def departure(series: Series, values: Floats, i: int, home: float, edge: float) -> int:
-    """The step from which `values` stayed beyond `edge`, away from `home`, up to new row i; single rows forgiven."""
+def departure(
+    series: Series, values: Floats, i: int, home: float, edge: float, *, raised: Finding | None = None
+) -> int:
+    """The step from which `values` stayed beyond `edge`, away from `home`, up to new row i; single rows forgiven.
+
+    Of an episode that is open already (`raised`) the onset is known.
+    """
+    if raised is not None:
+        return raised.onset_step
     at = series.fresh + i
     row = at
     away = values >= edge if edge >= home else values <= edge

@@ -45,12 +45,13 @@ def steps_between(value: float, low: float, high: float) -> str:
 
 
 def joined(said: Mapping[str, object]) -> str:
-    """The phrases that hold, with "and" between them.
+    """The phrases that hold, as one clause.
 
     >>> joined({"reward falls": True, "responses get longer": False, "gradients shrink": True})
     'reward falls and gradients shrink'
     """
-    return " and ".join(phrase for phrase, holds in said.items() if holds)
+    *most, last = [phrase for phrase, holds in said.items() if holds] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def duration(seconds: float) -> str:

@@ -1,12 +1,17 @@
-"""The one way to a verdict."""
+"""The one way to a verdict, and how verdicts are scored."""
 
 from __future__ import annotations
 
+import doctest
 import json
+import math
 from dataclasses import replace
 
-from analyses import synthetic
-from analyses.contract import Context, Finding, Rows, State
+import pytest
+
+from analyses import synthetic, words
+from analyses.backtest import Event, Labelled, Score, score, score_run
+from analyses.contract import Context, Finding, Rows, Severity, State
 from analyses.judge import detectors, episodes, judge, missing, open_findings, quantities, verdict
 
 RAISED = Finding("kl_blowup", "warning", "firing", onset_step=8, detected_step=10, message="…")
@@ -58,3 +63,51 @@ def test_a_later_statement_replaces_an_earlier_one_of_the_same_episode() -> None
     assert verdict([RAISED, worse]) == "critical"
     assert verdict([RAISED, worse, over]) is None
     assert open_findings([RAISED, worse, over, again]) == [again]
+
+
+def test_words_say_what_their_examples_say() -> None:
+    assert doctest.testmod(words).failed == 0
+
+
+# -- scoring
+
+BLOWUP = Event("entropy_blowup", onset=100, end=140, fatal=120)
+
+
+def alarm(trouble: str, step: int, severity: Severity = "warning") -> Finding:
+    return Finding(trouble, severity, "firing", onset_step=step, detected_step=step, message="…")
+
+
+def scored(*findings: Finding, events: tuple[Event, ...] = (BLOWUP,)) -> Score:
+    run = Labelled("run", events, tuple(range(1000)), (("grad_spike", 300, 301),))
+    return score([score_run(run, findings)])
+
+
+def test_a_hit_a_symptom_a_false_alarm_and_what_is_ignored() -> None:
+    reached = scored(
+        alarm("entropy_blowup", 115),
+        alarm("reward_collapse", 130),  # another trouble inside the window: a symptom
+        alarm("gradient_spike", 300),  # ignored
+        alarm("kl_blowup", 500),
+        alarm("kl_blowup", 600, "info"),
+    )
+    assert (reached.precision, reached.recall, reached.in_time, reached.delay_median) == (0.5, 1.0, 1.0, 15)
+    assert reached.false == 1 and reached.false_per_1000 == pytest.approx(1000 / (1000 - 91))
+
+
+def test_a_late_hit_is_a_hit_but_not_in_time_and_one_before_the_onset_is_false() -> None:
+    late = scored(alarm("entropy_blowup", 190))
+    assert (late.precision, late.recall, late.in_time) == (1.0, 1.0, 0.0)
+    early = scored(alarm("entropy_blowup", 99))
+    assert (early.precision, early.recall, early.false) == (0.0, 0.0, 1)
+
+
+def test_a_restart_may_be_information_and_its_window_opens_where_it_rewinds_to() -> None:
+    restart = Event("restart", onset=166, end=166, begins=148)
+    assert scored(alarm("restart", 148, "info"), events=(restart,)).recall == 1.0
+
+
+def test_nothing_said_has_no_precision_and_a_stage_change_excuses_nothing() -> None:
+    assert math.isnan(scored().precision) and scored().recall == 0.0
+    stage = Event("stage_change", 90, 140, neutral=True)
+    assert scored(alarm("entropy_blowup", 100), events=(stage,)).false == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number, percent
 
@@ -55,11 +55,11 @@ class View:
     def over(self, i: int) -> str:
         return f"{percent(self.level[i])} of the tokens are clipped again."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, before = float(self.level[i]), float(self.before[i])
-        onset = measure.departure(self.series, self.series.main, i, before, max(2 * before, LEAST / 2))
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, before = float(self.level[i]), held(raised, "before", self.before[i])
+        onset = measure.departure(self.series, self.series.main, i, before, max(2 * before, LEAST / 2), raised=raised)
         said = f"{percent(level)} of the tokens are clipped since step {onset}, usually {percent(before)}"
         also = joined({"reward falls": self.reward.falls[i]})
         evidence = {"quantity": self.series.name, "level": level, "before": before}
         clears = f"clipped share under {number(max(2.5 * before, LEAST / 2))} for 5 rows"
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -14,7 +14,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number, percent
 
@@ -99,11 +99,13 @@ class View:
     def over(self, i: int) -> str:
         return f"{percent(1 - self.level[i])} of the groups have variance again."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, before = float(self.level[i]), float(self.before[i])
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, before = float(self.level[i]), held(raised, "before", self.before[i])
         silent = _silent(self.series)
         at = self.series.fresh + i
-        onset = measure.departure(self.series, silent, i, min(before, level), min(level, before + 0.5 * CLIMB))
+        onset = measure.departure(
+            self.series, silent, i, min(before, level), min(level, before + 0.5 * CLIMB), raised=raised
+        )
         if self.broken[i] and not self.dead[i]:
             wrong = float(self.series.column("group_all_wrong_fraction")[at])
             said = (

@@ -15,7 +15,7 @@ import numpy as np
 
 from analyses import entropy, measure, trend
 from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number, steps_between
 
@@ -113,14 +113,14 @@ class View:
     def over(self, i: int) -> str:
         return f"{entropy.SPOKEN[self.series.name]} is back at {number(self.level[i])} nats."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, reference = float(self.level[i]), float(self.reference[i])
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, reference = float(self.level[i]), held(raised, "reference", self.reference[i])
         line = self.long if self.long.low[i] > 0 else self.short
         onset = int(self.series.steps[self.series.fresh + i])
         evidence = {"quantity": self.series.name, "level": level, "reference": reference}
         said = f"{entropy.SPOKEN[self.series.name]} "
         if line.low[i] > 0:
-            onset = entropy.onset(self.series, line, reference, i)
+            onset = raised.onset_step if raised else entropy.onset(self.series, line, reference, i)
             target = max(LIMIT, FAR * reference) if level < LIMIT else FATAL
             growth = entropy.forecast(line, i, target)
             said += _growth(growth, onset)
@@ -136,7 +136,7 @@ class View:
                 "responses get longer": self.length.rises[i],
             }
         )
-        said += f", and {also}." if also else "."
+        said += f"; {also}." if also else "."
         bonus = measure.setting(self.context, "entropy_coef", 0)
         said += f" An entropy bonus of {number(bonus)} is set." if bonus > 0 else ""
         clears = f"entropy under {number(_clearing(reference))} nats and not growing for 5 rows"

@@ -15,7 +15,7 @@ import numpy as np
 
 from analyses import entropy, measure, trend
 from analyses.contract import Bools, Context, Finding, Floats, Ints, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number, percent, steps_between
 
@@ -118,14 +118,14 @@ class View:
     def over(self, i: int) -> str:
         return f"{entropy.SPOKEN[self.series.name]} is back at {number(self.level[i])} nats."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, reference = float(self.level[i]), float(self.reference[i])
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, reference = float(self.level[i]), held(raised, "reference", self.reference[i])
         line = self.lines[self.nearest[i]]
         onset = int(self.series.steps[self.series.fresh + i])
         evidence = {"quantity": self.series.name, "level": level, "reference": reference}
         said = f"{entropy.SPOKEN[self.series.name]} "
         if line.high[i] < 0:
-            onset = entropy.onset(self.series, line, reference, i)
+            onset = raised.onset_step if raised else entropy.onset(self.series, line, reference, i)
             decline = entropy.forecast(line, i, DEAD)
             said += _decline(decline, onset, level)
             evidence |= decline
@@ -139,7 +139,7 @@ class View:
                 "reward still rises": self.reward.rises[i],
             }
         )
-        said += f", and {also}." if also else "."
+        said += f"; {also}." if also else "."
         clears = f"entropy above {number(_clearing(level, reference))} nats for 5 rows"
         return Words(onset, said, evidence, clears, ADVICE if severity != "info" else "", SOURCE)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series, middle, spread
 from analyses.words import joined, number
 
@@ -86,9 +86,9 @@ class View:
     def over(self, i: int) -> str:
         return f"The gradient norm is back at {number(self.level[i])}."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, usual = float(self.level[i]), float(self.usual[i])
-        onset = measure.departure(self.series, self.series.main, i, usual, 2 * usual)
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, usual = float(self.level[i]), held(raised, "usual", self.usual[i])
+        onset = measure.departure(self.series, self.series.main, i, usual, 2 * usual, raised=raised)
         said = f"The gradient norm has grown from {number(usual)} to {number(level)} since step {onset}"
         slope = float(self.line.slope[i])
         if slope > 0:
@@ -96,4 +96,4 @@ class View:
         also = joined({"reward falls": self.reward.falls[i]})
         evidence = {"level": level, "usual": usual, "times": level / usual, "slope_per_step": slope}
         clears = f"norm under {number(2 * max(usual, FLOOR))} for 5 rows"
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

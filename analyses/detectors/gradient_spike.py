@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series, middle, spread
 from analyses.words import number
 
@@ -64,9 +64,9 @@ class View:
     def over(self, i: int) -> str:
         return f"The gradient norm is back at {number(self.norm[i])}."
 
-    def tell(self, i: int, severity: Severity) -> Words:
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
         step = int(self.series.steps[self.series.fresh + i])
-        norm, usual, times = float(self.norm[i]), float(self.usual[i]), float(self.times[i])
+        norm, usual, times = float(self.norm[i]), held(raised, "usual", self.usual[i]), float(self.times[i])
         said = f"The gradient norm jumped to {number(norm)} at step {step}, {number(times)} times its usual"
         said += f" {number(usual)}."
         evidence = {"norm": norm, "usual": usual, "times": times, "deviations": float(self.deviations[i])}

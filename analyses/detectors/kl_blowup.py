@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number
 
@@ -68,13 +68,13 @@ class View:
     def over(self, i: int) -> str:
         return f"The policy's KL per update is back at {number(self.here[i])} nats."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        here, usual = float(self.here[i]), float(self.usual[i])
-        onset = measure.departure(self.series, self.distance, i, usual, max(3 * usual, LEAST / 2))
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        here, usual = float(self.here[i]), held(raised, "usual", self.usual[i])
+        onset = measure.departure(self.series, self.distance, i, usual, max(3 * usual, LEAST / 2), raised=raised)
         said = (
             f"An update moves the policy by {number(here)} nats per token since step {onset}, usually {number(usual)}"
         )
         also = joined({"gradients grow": self.pushed.rises[i], "reward falls": self.reward.falls[i]})
         evidence = {"level": here, "usual": usual, "times": here / max(usual, 1e-12)}
         clears = f"KL under {number(max(3 * usual, LEAST / 2))} nats for 5 rows"
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

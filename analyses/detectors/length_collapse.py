@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number
 
@@ -65,12 +65,12 @@ class View:
     def over(self, i: int) -> str:
         return f"Responses are back at {number(self.level[i])} tokens."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, before = float(self.level[i]), float(self.before[i])
-        onset = measure.departure(self.series, self.series.main, i, before, 0.8 * before)
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, before = float(self.level[i]), held(raised, "before", self.before[i])
+        onset = measure.departure(self.series, self.series.main, i, before, 0.8 * before, raised=raised)
         said = f"Responses have shrunk from {number(before)} to {number(level)} tokens since step {onset}"
         also = joined({"reward falls": self.reward.falls[i], "reward rises with it": self.reward.rises[i]})
         evidence = {"level": level, "before": before, "share": level / np.maximum(before, 1e-9)}
         clears = f"mean length above {number(0.6 * before)} tokens for 5 rows"
         advice = ADVICE if severity != "info" else ""
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, advice, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, advice, SOURCE)

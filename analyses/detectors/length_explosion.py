@@ -14,7 +14,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number
 
@@ -82,9 +82,9 @@ class View:
     def over(self, i: int) -> str:
         return f"Responses are back at {number(self.level[i])} tokens."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, before = float(self.level[i]), float(self.before[i])
-        onset = measure.departure(self.series, self.series.main, i, before, 1.25 * before)
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, before = float(self.level[i]), held(raised, "before", self.before[i])
+        onset = measure.departure(self.series, self.series.main, i, before, 1.25 * before, raised=raised)
         said = f"Responses have grown from {number(before)} to {number(level)} tokens since step {onset}"
         said += f", {number(level / before)} times as long"
         if np.isfinite(self.limit[i]):
@@ -99,4 +99,4 @@ class View:
         evidence = {"level": level, "before": before, "times": level / before, "limit": float(self.limit[i])}
         clears = f"mean length under {number(1.5 * before)} tokens for 5 rows"
         advice = ADVICE if severity != "info" else ""
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, advice, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, advice, SOURCE)

@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series, middle
 from analyses.words import number
 
@@ -61,10 +61,10 @@ class View:
     def over(self, i: int) -> str:
         return f"The loss is back at {number(self.series.main[self.series.fresh + i])}."
 
-    def tell(self, i: int, severity: Severity) -> Words:
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
         at = self.series.fresh + i
         step, loss = int(self.series.steps[at]), float(self.series.main[at])
-        usual, noise = float(self.usual[i]), float(self.noise[i])
+        usual, noise = held(raised, "usual", self.usual[i]), held(raised, "noise", self.noise[i])
         said = f"The loss jumped to {number(loss)} at step {step}; it is usually {number(usual)} ± {number(noise)}."
         evidence = {"quantity": self.series.name, "loss": loss, "usual": usual, "noise": noise}
         clears = f"loss within {number(DEVIATIONS / 2 * noise)} of {number(usual)} for 2 rows"

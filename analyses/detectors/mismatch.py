@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number
 
@@ -76,9 +76,9 @@ class View:
     def over(self, i: int) -> str:
         return f"Rollout and trainer agree again: {number(self.level[i])}."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, before, slope = float(self.level[i]), float(self.before[i]), float(self.line.slope[i])
-        onset = measure.departure(self.series, np.abs(self.series.main), i, before, 2 * before)
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, before, slope = float(self.level[i]), held(raised, "before", self.before[i]), float(self.line.slope[i])
+        onset = measure.departure(self.series, np.abs(self.series.main), i, before, 2 * before, raised=raised)
         what = "KL (k3)" if self.series.name == "mismatch_kl" else "probability difference"
         said = (
             f"The {what} between rollout and trainer is at {number(level)}, {number(level / max(before, 1e-12))} times"
@@ -95,4 +95,4 @@ class View:
         evidence = {"quantity": self.series.name, "level": level, "before": before, "slope_per_step": slope}
         evidence |= {"is_ess": float(self.ess[i])}
         clears = f"under {number(2.5 * before)} for 5 rows"
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -10,9 +10,9 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
-from analyses.words import number
+from analyses.words import number, percent
 
 TROUBLE = "reward_collapse"
 NEEDS = (("reward_mean", "score_mean"),)
@@ -68,13 +68,17 @@ class View:
     def over(self, i: int) -> str:
         return f"Reward has regained half of the drop: it is at {number(self.level[i])}."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, peak, start = float(self.level[i]), float(self.peak[i]), float(self.start[i])
-        onset = measure.departure(self.series, self.series.main, i, peak, peak - 0.2 * (peak - level))
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, noise = float(self.level[i]), held(raised, "noise", self.noise[i])
+        peak, start = held(raised, "peak", self.peak[i]), held(raised, "start", self.start[i])
+        edge = peak - 0.2 * (peak - level)
+        onset = measure.departure(self.series, self.series.main, i, peak, edge, raised=raised)
         said = f"Reward has fallen from {number(peak)} to {number(level)} since step {onset}"
-        if peak - start > 0:
-            said += f", {100 * (peak - level) / (peak - start):.0f} % of what it had gained"
-        noises = (peak - level) / max(float(self.noise[i]), 1e-9)
-        evidence = {"level": level, "peak": peak, "start": start, "noise": float(self.noise[i]), "noises": noises}
+        if level >= start and peak > start:
+            said += f", {percent((peak - level) / (peak - start))} of what it had gained"
+        elif level < start:
+            said += f", under where it started ({number(start)})"
+        noises = (peak - level) / max(noise, 1e-9)
+        evidence = {"level": level, "peak": peak, "start": start, "noise": noise, "noises": noises}
         clears = f"reward above {number((peak + level) / 2)} for 5 rows"
         return Words(onset, said + ".", evidence, clears, ADVICE, SOURCE)

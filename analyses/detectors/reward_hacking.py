@@ -171,7 +171,7 @@ class View:
     def over(self, i: int) -> str:
         return "Training reward and held-out score move together again."
 
-    def tell(self, i: int, severity: Severity) -> Words:
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
         gap = self.gaps[i]
         assert gap is not None, "only an evaluation raises this"
         said = (
@@ -184,4 +184,4 @@ class View:
             name: getattr(gap, name) for name in ("deviations", "reward", "reward_before", "score", "score_before")
         }
         clears = f"a gap within its noise and a reward under {number(gap.reward)} for 5 rows"
-        return Words(gap.since, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(gap.since, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

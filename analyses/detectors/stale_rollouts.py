@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number
 
@@ -58,11 +58,11 @@ class View:
     def over(self, i: int) -> str:
         return f"Rollouts are {number(self.level[i])} versions old again."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        level, before = float(self.level[i]), float(self.before[i])
-        onset = measure.departure(self.series, self.series.main, i, before, max(1.5 * before, LEAST / 2))
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        level, before = float(self.level[i]), held(raised, "before", self.before[i])
+        onset = measure.departure(self.series, self.series.main, i, before, max(1.5 * before, LEAST / 2), raised=raised)
         said = f"Rollouts are {number(level)} policy versions old since step {onset}, before {number(before)}"
         also = joined({"rollout and trainer drift apart": self.gap.rises[i], "reward falls": self.reward.falls[i]})
         evidence = {"quantity": self.series.name, "level": level, "before": before}
         clears = f"staleness under {number(max(LEAST, 1.5 * before))} versions for 5 rows"
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -10,7 +10,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series, middle
 from analyses.words import number, percent
 
@@ -76,9 +76,9 @@ class View:
     def over(self, i: int) -> str:
         return f"Throughput is back at {number(self.speed[i])} tokens a second."
 
-    def tell(self, i: int, severity: Severity) -> Words:
-        speed, expected = float(self.speed[i]), float(self.expected[i])
-        onset = measure.departure(self.series, self.series.main, i, expected, (1 - DROP / 2) * expected)
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
+        speed, expected = float(self.speed[i]), held(raised, "expected", self.expected[i])
+        onset = measure.departure(self.series, self.series.main, i, expected, (1 - DROP / 2) * expected, raised=raised)
         said = (
             f"Throughput is {number(speed)} tokens a second since step {onset}, {percent(1 - speed / expected)} under"
         )

@@ -13,7 +13,7 @@ import numpy as np
 
 from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
-from analyses.episodes import Judged, Signal, Words, watch
+from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series, middle
 from analyses.words import joined, number, percent
 
@@ -75,10 +75,10 @@ class View:
     def over(self, i: int) -> str:
         return f"Truncation is back at {percent(self.level[i])}."
 
-    def tell(self, i: int, severity: Severity) -> Words:
+    def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
         at = self.series.fresh + i
-        level, before = float(self.level[i]), float(self.before[i])
-        onset = measure.departure(self.series, self.series.main, i, before, min(level, before + 0.03))
+        level, before = float(self.level[i]), held(raised, "before", self.before[i])
+        onset = measure.departure(self.series, self.series.main, i, before, min(level, before + 0.03), raised=raised)
         evidence = {"level": level, "before": before, "slope_per_step": float(self.line.slope[i])}
         said = f"{percent(level)} of the responses are truncated since step {onset}, up from {percent(before)}"
         limit = float(self.series.column("context_limit")[at])
@@ -89,7 +89,7 @@ class View:
             said += f"; the mean length is {number(length)} of {number(limit)} tokens"
         also = joined({"reward falls": self.reward.falls[i]})
         clears = f"truncation under {percent(_clearing(before))} for 5 rows"
-        return Words(onset, said + (f", and {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
 
 
 def _clearing(before: float) -> float:
