@@ -37,7 +37,7 @@ LIGHT = Look(
     critical="#c62828",
     warning="#b26a00",
     fine="#7b8594",
-    runs=("#3f5bd9", "#2a9d7c", "#ae75fc", "#145271", "#b23a92", "#5f7a1e", "#290497", "#8e7bb5"),
+    runs=("#3f5bd9", "#b23a92", "#2a9d7c", "#ae75fc", "#5f7a1e", "#290497", "#8e7bb5", "#145271"),
 )
 DARK = Look(
     name="dark",
@@ -49,7 +49,7 @@ DARK = Look(
     critical="#ff6b61",
     warning="#f2b13c",
     fine="#8b95a3",
-    runs=("#7aa2ff", "#3fbfa8", "#c9a0ff", "#4f86b8", "#f08be0", "#a5dd6f", "#7a6cf0", "#b5ecf2"),
+    runs=("#7aa2ff", "#f08be0", "#3fbfa8", "#c9a0ff", "#a5dd6f", "#7a6cf0", "#b5ecf2", "#4f86b8"),
 )
 
 

@@ -71,16 +71,24 @@ def curve(series: Series, axis: Axis, *, label: str, run_id: int, colour: str) -
 
 
 def marks(found: Sequence[Finding], axis: Axis, along: Series, look: Look) -> list[Mark]:
-    """Findings above a note, where their trouble began, newest last; what is over is grey."""
-    grave = [f for f in found if f.severity != "info"]
-    made = []
-    for one in sorted(grave, key=lambda f: f.onset_step):
-        stop = float("nan") if one.resolved_step is None else axis.of_step(one.resolved_step, along)
-        x = axis.of_step(one.onset_step, along)
-        if np.isfinite(x):
-            colour = look.severity(one.severity) if one.state == "firing" else look.fine
-            made.append(Mark(x, trouble(one.trouble), colour, stop))
+    """Findings above a note, where their trouble began. What is over is grey; of what is open the first has a ground,
+    for several grounds above each other would say more than there is."""
+    made: list[Mark] = []
+    grounded = False
+    for one in sorted((f for f in found if f.severity != "info"), key=lambda f: f.onset_step):
+        x, still = axis.of_step(one.onset_step, along), one.state == "firing"
+        if not np.isfinite(x):
+            continue
+        stop = x if still and grounded else float("nan") if still else _end(one, axis, along, x)
+        made.append(Mark(x, trouble(one.trouble), look.severity(one.severity) if still else look.fine, stop))
+        grounded = grounded or still
     return made
+
+
+def _end(finding: Finding, axis: Axis, along: Series, x: float) -> float:
+    """x at which a finding was resolved; its onset where that is not known."""
+    stop = x if finding.resolved_step is None else axis.of_step(finding.resolved_step, along)
+    return stop if np.isfinite(stop) else x
 
 
 def stages(limit: Series | None, axis: Axis) -> list[Band]:

@@ -27,8 +27,8 @@ class Health:
 
     @property
     def worst(self) -> Finding | None:
-        """The gravest open finding, of equals the newest."""
-        return max(self.open, key=lambda f: (RANK.get(f.severity, 0), f.detected_step), default=None)
+        """The gravest open finding; of equals the one that began first, for it may be the cause of the others."""
+        return min(self.open, key=gravest_first, default=None)
 
     @property
     def needs_you(self) -> bool:
@@ -64,7 +64,12 @@ def judged(
         state = status(age, step_seconds.get(run.id), run.step, ends.get(run.id))
         found.append(Health(run, state, age, tuple(of_run.get(run.id, ()))))
     order = {"live": 0, "stalled": 1, "finished": 2}
-    return sorted(found, key=lambda h: (not h.needs_you, -_weight(h), order[h.status], h.age or 0.0))
+    return sorted(found, key=lambda h: (not h.needs_you, -_weight(h), order[h.status], h.worst is None, h.age or 0.0))
+
+
+def gravest_first(finding: Finding) -> tuple[int, int]:
+    """Sorts findings: by severity, then by where the trouble began."""
+    return -RANK.get(finding.severity, 0), finding.onset_step
 
 
 def _weight(health: Health) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import data, parts, state
-from dashboard.health import RANK
+from dashboard.health import RANK, gravest_first
 from dashboard.words import number, plain, sentence, tokens, trouble
 from db.findings import Finding
 from db.runs import Run
@@ -51,8 +51,12 @@ def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse,
     st.markdown(f":gray[{' · '.join(plain(fact) for fact in facts(run, about, runs))}]")
     verdicts = [finding for finding in found if finding.state == "firing"]
     closed = [finding for finding in found if finding.state != "firing" and finding.severity != "info"]
-    for finding in sorted(verdicts, key=lambda f: (-RANK.get(f.severity, 0), -f.detected_step)):
+    verdicts.sort(key=gravest_first)
+    for finding in verdicts[:1]:
         verdict(finding)
+    for finding in verdicts[1:]:
+        with st.expander(f"{named(finding)} {plain(finding.message, 400)}"):
+            reasons(finding)
     if not verdicts:
         st.markdown(plain(calm(run, now), 400))
     if closed:
@@ -133,22 +137,30 @@ def _mask(on: Any) -> str:
     return {True: "overlong mask on", False: "overlong mask off"}.get(on, "") if isinstance(on, bool) else ""
 
 
+def named(finding: Finding) -> str:
+    """Severity, trouble and where it began, in Markdown."""
+    since = f":gray[since step {finding.onset_step:,}]"
+    return f"{parts.severity(finding)} &nbsp; **{plain(sentence(trouble(finding.trouble)))}** {since} &nbsp;"
+
+
 def verdict(finding: Finding) -> None:
-    """One open finding: the sentence, and folded away its arithmetic, what would clear it and what to try."""
-    with st.container(
-        border=True, key=f"card-{finding.severity}-{finding.source_id}-{finding.trouble}-{finding.detected_step}"
-    ):
-        since = f":gray[since step {finding.onset_step:,}, noticed at {finding.detected_step:,}]"
-        st.markdown(
-            f"{parts.severity(finding)} &nbsp; **{plain(trouble(finding.trouble).capitalize())}** &nbsp; {since}"
-        )
+    """The gravest open finding: the sentence, what to try, and the arithmetic folded away."""
+    with st.container(border=True, key=f"card-{finding.severity}-verdict"):
+        st.markdown(named(finding))
         st.markdown(plain(finding.message, 800))
         if finding.advice:
             st.markdown(f"**Try:** {plain(finding.advice, 800)}")
-        if finding.evidence or finding.clears or finding.origin:
-            with st.expander("evidence"):
-                if finding.clears:
-                    st.markdown(f"Clears when: {plain(finding.clears, 800)}")
-                st.code(json.dumps(finding.evidence, indent=1, ensure_ascii=False, default=str), language="json")
-                if finding.origin:
-                    st.caption(f"Rule: {plain(finding.origin, 400)}")
+        with st.expander("evidence"):
+            reasons(finding, advice=False)
+
+
+def reasons(finding: Finding, *, advice: bool = True) -> None:
+    """What to try, what would clear it, the numbers behind it and whose rule it is."""
+    if advice and finding.advice:
+        st.markdown(f"**Try:** {plain(finding.advice, 800)}")
+    clears = f" Clears when: {plain(finding.clears, 800)}" if finding.clears else ""
+    st.markdown(f"Noticed at step {finding.detected_step:,}.{clears}")
+    if finding.evidence:
+        st.code(json.dumps(finding.evidence, indent=1, ensure_ascii=False, default=str), language="json")
+    if finding.origin:
+        st.caption(f"Rule: {plain(finding.origin, 400)}")

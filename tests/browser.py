@@ -87,10 +87,10 @@ def write_logs(folder: Path) -> None:
     nasty.write_text("".join(record(i, rng, entropy=0.3, reward=0.5) for i in range(1, 31)), encoding="utf-8")
 
 
-def collect(folder: Path, url: str) -> None:
+def collect(url: str, *folders: Path) -> None:
     """Read the logs and judge them."""
     engine = open_store(url)
-    collector = Collector(engine, [folder])
+    collector = Collector(engine, folders)
     for found, place in collector.pending():
         collector.read(found, place)
     check(engine, now=time.time(), live_for=None)

@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("seen")
     write_logs(folder / "runs")
-    collect(folder / "runs", store(folder))
+    collect(store(folder), folder / "runs")
     return folder
 
 
@@ -155,7 +155,7 @@ def test_a_live_run_moves_and_the_zoom_stays(page: Page, logs: Path, address: st
     with (logs / "runs" / "lab" / "calm-8k.jsonl").open("a", encoding="utf-8") as log:
         rng = np.random.default_rng(3)
         log.writelines(record(step, rng, entropy=0.4, reward=0.6) for step in range(121, 131))
-    collect(logs / "runs", store(logs))
+    collect(store(logs), logs / "runs")
     expect(page.get_by_text("drawn 130 of 130 points").first).to_be_visible()
     second = page.locator(CHART).nth(1)
     page.wait_for_function(HAS_TICK, arg=[second.element_handle(), "120"], timeout=PATIENCE)

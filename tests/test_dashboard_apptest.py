@@ -32,7 +32,7 @@ UNKNOWN = {
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("small")
     write_logs(folder / "runs")
-    collect(folder / "runs", f"sqlite:///{folder / 'store.db'}")
+    collect(f"sqlite:///{folder / 'store.db'}", folder / "runs")
     return f"sqlite:///{folder / 'store.db'}"
 
 
