@@ -21,7 +21,7 @@ from collectors.tail import MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
-from db.sources import Overtaken, Place, add, claim, places, set_aside
+from db.sources import Overtaken, Place, add, claim, hold, places, set_aside
 
 PIECE = 8 << 20
 LONGEST_LINE = 64 << 20
@@ -74,13 +74,16 @@ class Collector:
 
     def _follow_renames(self, found: Iterable[Found], known: dict[str, Place]) -> None:
         """train.log became train.log.1 (and perhaps a new train.log began): the place moves with the old bytes."""
-        new = [one for one in found if str(one.path) not in known and one.size]
-        families = _families(known) if new else {}
-        for one in sorted(new, key=lambda one: one.path.name, reverse=True):  # log.2 before log.1: room for the next
-            relatives = families.get((one.path.parent, _base(one.path.name)), [])
+        new = {(one.path.parent, _base(one.path.name)) for one in found if str(one.path) not in known and one.size}
+        families = _families(known, new) if new else {}
+        for one in sorted(found if families else [], key=lambda one: one.path.name, reverse=True):
+            relatives = families.get((one.path.parent, _base(one.path.name)), [])  # log.2 first: room for log.1
+            if str(one.path) in known or not one.size:
+                continue
             before = next((place for place in relatives if place.path in known and _has_moved(place, one.path)), None)
             if before is not None:
                 with writing(self.engine) as connection:
+                    hold(connection, before)
                     known[str(one.path)] = claim(connection, replace(before, path=str(one.path)))
                 del known[before.path]
 
@@ -124,6 +127,7 @@ class Collector:
             if not place.id:
                 place = self._begin(connection, found, fmt, place, step.part)
             else:
+                hold(connection, place)
                 place = take_back(connection, place)
             if not place.records:
                 place = self._meet_trainer(connection, fmt, place, step)
@@ -180,6 +184,8 @@ def _steps(log: Log, fmt: Format, place: Place) -> Iterator[_Step]:
         if ended or part.used:
             where = _where(log, offset, memory) | {"head": head, "mark": mark_of(log, offset, before)}
             torn = _torn(fmt, data[part.used :], memory, log) if ended else None
+            if not ended:
+                where["size"] = -1  # killed here, the file must still look as if it held something new
             yield _Step(part, where, restarted and first, torn)
         if ended:
             return
@@ -260,12 +266,14 @@ def _base(name: str) -> str:
     return re.sub(r"([.-]\d+)?(\.gz)?$", "", name)
 
 
-def _families(known: dict[str, Place]) -> dict[tuple[Path, str], list[Place]]:
+def _families(known: dict[str, Place], of: set[tuple[Path, str]]) -> dict[tuple[Path, str], list[Place]]:
+    """The known files that differ from a new one by no more than a rotation's suffix."""
     families: dict[tuple[Path, str], list[Place]] = {}
     for place in known.values():
         path = Path(place.path)
-        if place.head:
-            families.setdefault((path.parent, _base(path.name)), []).append(place)
+        family = (path.parent, _base(path.name))
+        if place.head and family in of:
+            families.setdefault(family, []).append(place)
     return families
 
 

@@ -43,7 +43,14 @@ def engine_for(url: str) -> sa.Engine:
         return _sqlite(address)
     if address.drivername in {"postgresql", "postgres"}:
         address = address.set(drivername="postgresql+psycopg")
-    return sa.create_engine(address, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    engine = sa.create_engine(address, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    event.listen(engine, "rollback", _forget)
+    return engine
+
+
+def _forget(connection: sa.Connection) -> None:
+    """What was remembered of this transaction's rows (db.points.keyset, db.metrics.ids_of) has never been."""
+    connection.info.clear()
 
 
 def _sqlite(address: sa.URL) -> sa.Engine:
@@ -52,6 +59,7 @@ def _sqlite(address: sa.URL) -> sa.Engine:
     engine = sa.create_engine(address, connect_args={"timeout": 60})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "rollback", _forget)
     return engine
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import sqlalchemy as sa
 
-from db.block import Block
+from db.block import Block, Ints
 from db.schema import attempts, axes, chunks, keyset_metrics, keysets, tail
 
 SEAL = 256
@@ -48,13 +48,13 @@ GROWN = (
 
 
 def append(
-    connection: sa.Connection, attempt: Trying, metric_ids: Sequence[int], block: Block, *, seal: bool = True
+    connection: sa.Connection, attempt: Trying, metric_ids: Sequence[int] | Ints, block: Block, *, seal: bool = True
 ) -> Trying:
     """Add records after those that the attempt has. metric_ids (m,) belong to block.names, in that order.
 
     seal=False keeps them in the tail, from where `take_back` can remove them.
     """
-    ids, waiting = np.array(metric_ids, np.int32), attempt.tail_records
+    ids, waiting = np.asarray(metric_ids, np.int32), attempt.tail_records
     if seal and len(block) >= SEAL:
         _seal_tail(connection, attempt.id)
         for start in range(0, len(block), LONGEST):
@@ -124,25 +124,25 @@ def _seal_tail(connection: sa.Connection, attempt_id: int) -> None:
     if not rows:
         return
     members = keyset_members(connection, {row.keyset_id for row in rows})
-    union = sorted({metric for ids in members.values() for metric in ids.tolist()})
-    column = {metric: i for i, metric in enumerate(union)}
+    union = np.unique(np.concatenate([*members.values()]))
+    columns = {one: np.searchsorted(union, ids) for one, ids in members.items()}
     n = sum(row.n for row in rows)
     values, present, start = np.full((n, len(union)), np.nan), np.zeros((n, len(union)), bool), 0
     for row in rows:
-        at = [column[metric] for metric in members[row.keyset_id].tolist()]
+        at = columns[row.keyset_id]
         values[start : start + row.n, at] = np.frombuffer(row.vals).reshape(len(at), row.n).T
         present[start : start + row.n, at] = True
         start += row.n
     steps = np.frombuffer(b"".join(row.steps for row in rows), np.int64)
     walls = np.frombuffer(b"".join(row.walls for row in rows))
     block = Block(tuple(map(str, union)), steps, walls, values, present)
-    _write_chunks(connection, attempt_id, rows[0].seq, np.array(union, np.int32), block)
+    _write_chunks(connection, attempt_id, rows[0].seq, union, block)
     connection.execute(sa.delete(tail).where(tail.c.attempt_id == attempt_id))
 
 
 def keyset(connection: sa.Connection, ids: np.ndarray) -> int:
-    """The id of this list of metrics, in this order; made when new. Rows of `keysets` never change, so an id that was
-    found once is remembered with the connection (one that was just made is not: it may be rolled back)."""
+    """The id of this list of metrics, in this order; made when new. Rows of `keysets` never change, so an id is
+    remembered with the connection; a rollback forgets them all."""
     remembered: dict[bytes, int] = connection.info.setdefault("keysets", {})
     if (packed := ids.tobytes()) in remembered:
         return remembered[packed]

@@ -16,7 +16,10 @@ from db.schema import attempts, config, latest, lineage, projects, runs, setting
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run and its newest record. step and wall (s since the epoch) are None before the first point."""
+    """A run and its newest record. step and wall (s since the epoch) are None before the first point.
+
+    attempts: how often it was started, as the container that saw most of them tells.
+    """
 
     id: int
     project: str
@@ -68,11 +71,14 @@ class Source:
 
 def all_runs(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Run]:
     """Every run (or these), by project and name."""
-    tries = sa.select(sa.func.count()).where(attempts.c.run_id == runs.c.id).scalar_subquery()
+    line = sa.select(attempts.c.run_id, sa.func.count().label("n")).group_by(attempts.c.run_id, attempts.c.line).subquery()
+    most = sa.select(line.c.run_id, sa.func.max(line.c.n).label("n")).group_by(line.c.run_id).subquery()
+    tries = sa.func.coalesce(most.c.n, 0)
     query = (
         sa.select(runs.c.id, projects.c.name, runs.c.name, runs.c.trainer, latest.c.step, latest.c.wall, tries)
         .join(projects, projects.c.id == runs.c.project_id)
         .join(latest, latest.c.run_id == runs.c.id, isouter=True)
+        .join(most, most.c.run_id == runs.c.id, isouter=True)
         .order_by(projects.c.name, runs.c.name)
     )
     if run_ids is not None:

@@ -1,7 +1,7 @@
 """The files that are being read, and the place up to which each is done with.
 
 A place is moved in the same transaction as the points that came from before it, and only by whoever read it last:
-`claim` fails for a second collector, which then reads the place again.
+`hold` fails for a second collector, which then reads the place again.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Place:
 
 NAMES = [name for name in Place.__dataclass_fields__ if name != "attempt"]
 COLUMNS = [sources.c[name] for name in NAMES]
+HOLD = sa.select(sources.c.version).where(sources.c.id == sa.bindparam("of")).with_for_update()
 CLAIM = (
     sa.update(sources)
     .where(sources.c.id == sa.bindparam("of"), sources.c.version == sa.bindparam("at"))
@@ -99,6 +100,13 @@ def add(connection: sa.Connection, place: Place) -> Place:
     if made is None:
         raise Overtaken(place.path)
     return replace(place, id=int(made))
+
+
+def hold(connection: sa.Connection, place: Place) -> None:
+    """Before the first write: the place is as it was read, and nobody else may move it in this transaction.
+    Raises Overtaken."""
+    if connection.execute(HOLD, {"of": place.id}).scalar() != place.version:
+        raise Overtaken(place.path)
 
 
 def claim(connection: sa.Connection, place: Place) -> Place:
