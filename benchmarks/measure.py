@@ -47,12 +47,15 @@ def cpu(work: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def taking_turns(rounds: int, **subjects: Callable[[], object]) -> dict[str, float]:
-    """subject -> the median of its CPU seconds over the rounds; one turn before them warms caches and imports."""
+def taking_turns(rounds: int, times: int = 1, **subjects: Callable[[], object]) -> dict[str, float]:
+    """subject -> the median of its CPU seconds over the rounds; one turn before them warms caches and imports.
+
+    times: calls in one turn, for work that is too short to be timed alone.
+    """
     taken: dict[str, list[float]] = {name: [] for name in subjects}
     for turn in range(rounds + 1):
         for name, work in subjects.items():
-            seconds = cpu(work)
+            seconds = cpu(lambda: [work() for _ in range(times)]) / times  # noqa: B023
             if turn:
                 taken[name].append(seconds)
     return {name: median(seconds) for name, seconds in taken.items()}

@@ -18,11 +18,11 @@ def mlflow_client(folder: Path) -> Any:
     return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
 
 
-def mlflow_run(client: Any, steps: int, metrics: int, run: int = 0) -> str:
+def mlflow_run(client: Any, steps: int, metrics: int, run: int = 0, experiment: str = "0") -> str:
     """Log a made-up run in batches of 1,000, MLflow's largest. Returns its id. MLflow refuses "@" in a name."""
     from mlflow.entities import Metric
 
-    run_id: str = client.create_run("0").info.run_id
+    run_id: str = client.create_run(experiment).info.run_id
     names = [name.replace("@", "_at_") for name in metric_names(metrics)]
     points = [
         Metric(name, value, int(1000 * (START + PACE * step)), step)

@@ -122,8 +122,7 @@ def _same(n: int, data: bytes) -> np.ndarray:
 
 
 def _head(key: int, size: int) -> bytes:
-    number: bytes = _varints(np.array([size])).tobytes()
-    return bytes([key]) + number
+    return bytes([key, *_varints(np.array([size])).ravel().tolist()])
 
 
 def _varints(numbers: np.ndarray) -> np.ndarray:

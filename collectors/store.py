@@ -103,7 +103,7 @@ class Writer:
     def add(self, block: Block) -> None:
         """Store a block, cut where a new attempt must begin."""
         known = metrics.ids_of(self.connection, self.place.trainer, block.names, understand)
-        ids = np.array([known[name] for name in block.names], np.int64)
+        ids = np.fromiter(map(known.__getitem__, block.names), np.int64, len(block.names))
         for start, stop, opens in self._stretches(block, ids):
             part = block.rows(start, stop)
             if opens:
@@ -143,9 +143,9 @@ class Writer:
         assert attempt is not None
         if not attempt.has_row:
             attempt = self._meet_first_row(attempt, part)
-        self.attempt = points.append(self.connection, attempt, ids.tolist(), part, seal=not self.torn)
+        self.attempt = points.append(self.connection, attempt, ids, part, seal=not self.torn)
         if attempt.ends_at is None:
-            latest.update(self.connection, self.place.run_id, ids.tolist(), part)
+            latest.update(self.connection, self.place.run_id, ids, part)
         records, count = self.place.records + len(part), self.place.points + part.points
         self.place = replace(self.place, records=records, points=count)
 

@@ -18,9 +18,9 @@ SAME_METRICS = (  # the live step: every metric that the row holds is new
 )
 
 
-def update(connection: sa.Connection, run_id: int, metric_ids: Sequence[int], block: Block) -> None:
+def update(connection: sa.Connection, run_id: int, metric_ids: Sequence[int] | Ints, block: Block) -> None:
     """Keep the run's row of newest values; the block is newer than what the row holds."""
-    ids, steps, values = _last_of_each(np.array(metric_ids, np.int32), block)
+    ids, steps, values = _last_of_each(np.asarray(metric_ids, np.int32), block)
     wall = float(block.walls[-1])
     new = {"step": int(block.steps[-1]), "wall": None if np.isnan(wall) else wall}
     row = {**new, "steps": steps.tobytes(), "vals": values.tobytes()}

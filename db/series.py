@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -56,6 +57,46 @@ class Piece:
     walls: Floats
     values: Floats
     positions: Ints | None = None
+
+
+# Built once: to build these two takes longer than to run them.
+_ATTEMPTS: sa.BindParameter[Any] = sa.bindparam("attempts", expanding=True)
+_METRICS: sa.BindParameter[Any] = sa.bindparam("metrics", expanding=True)
+_SINCE: sa.BindParameter[Any] = sa.bindparam("since")
+_SEALED = (
+    sa.select(
+        chunks.c.attempt_id,
+        chunks.c.metric_id,
+        chunks.c.seq,
+        axes.c.steps,
+        axes.c.walls,
+        chunks.c.vals,
+        chunks.c.positions,
+    )
+    .join(axes, (axes.c.attempt_id == chunks.c.attempt_id) & (axes.c.seq == chunks.c.seq))
+    .where(
+        chunks.c.attempt_id.in_(_ATTEMPTS),
+        chunks.c.metric_id.in_(_METRICS),
+        axes.c.seq + axes.c.n > _SINCE,
+    )
+)
+_SIZE = 8 * tail.c.n
+_WAITING = (
+    sa.select(
+        tail.c.attempt_id,
+        keyset_metrics.c.metric_id,
+        tail.c.seq,
+        tail.c.steps,
+        tail.c.walls,
+        sa.func.substr(tail.c.vals, 1 + keyset_metrics.c.position * _SIZE, _SIZE),
+    )
+    .join(keyset_metrics, keyset_metrics.c.keyset_id == tail.c.keyset_id)
+    .where(
+        tail.c.attempt_id.in_(_ATTEMPTS),
+        keyset_metrics.c.metric_id.in_(_METRICS),
+        tail.c.seq + tail.c.n > _SINCE,
+    )
+)
 
 
 def series(
@@ -152,43 +193,15 @@ def pieces(
     connection: sa.Connection, attempt_ids: Collection[int], metric_ids: Collection[int], *, since: int = 0
 ) -> Iterator[Piece]:
     """The sealed and then the waiting stretches of these metrics that reach beyond record `since`, in no order."""
-    of_one_axis = (axes.c.attempt_id == chunks.c.attempt_id) & (axes.c.seq == chunks.c.seq)
-    sealed = (
-        sa.select(
-            chunks.c.attempt_id,
-            chunks.c.metric_id,
-            chunks.c.seq,
-            axes.c.steps,
-            axes.c.walls,
-            chunks.c.vals,
-            chunks.c.positions,
-        )
-        .join(axes, of_one_axis)
-        .where(
-            chunks.c.attempt_id.in_(attempt_ids),
-            chunks.c.metric_id.in_(metric_ids),
-            axes.c.seq + axes.c.n > since,
-        )
-    )
-    for attempt_id, metric_id, seq, steps, walls, values, positions in connection.execute(sealed):
+    these = {"attempts": list(attempt_ids), "metrics": list(metric_ids), "since": since}
+    for attempt_id, metric_id, seq, steps, walls, values, positions in connection.execute(_SEALED, these):
         axis, times = np.frombuffer(steps, np.int64), np.frombuffer(walls)
         if positions is None:
             yield Piece(attempt_id, metric_id, seq, axis, times, np.frombuffer(values))
         else:
             at = np.frombuffer(positions, np.uint16).astype(np.int64)
             yield Piece(attempt_id, metric_id, seq, axis[at], times[at], np.frombuffer(values), at)
-    size = 8 * tail.c.n
-    value = sa.func.substr(tail.c.vals, 1 + keyset_metrics.c.position * size, size)
-    waiting = (
-        sa.select(tail.c.attempt_id, keyset_metrics.c.metric_id, tail.c.seq, tail.c.steps, tail.c.walls, value)
-        .join(keyset_metrics, keyset_metrics.c.keyset_id == tail.c.keyset_id)
-        .where(
-            tail.c.attempt_id.in_(attempt_ids),
-            keyset_metrics.c.metric_id.in_(metric_ids),
-            tail.c.seq + tail.c.n > since,
-        )
-    )
-    for attempt_id, metric_id, seq, steps, walls, values in connection.execute(waiting):
+    for attempt_id, metric_id, seq, steps, walls, values in connection.execute(_WAITING, these):
         yield Piece(
             attempt_id,
             metric_id,
