@@ -62,12 +62,16 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A finding: a thin line at its onset, a pale ground to where it ended (NaN: it has not)."""
+    """A finding: a thin line at its onset, a pale ground to where it ended (NaN: it has not).
+
+    named: its name is written beside the line; without, the line is paler and tells its name when pointed at.
+    """
 
     x: float
     text: str
     colour: str
     stop: float = float("nan")
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,21 @@ def table(
         points += len(curve.x)
     end = max((float(np.nanmax(c.x)) for c in curves if np.isfinite(c.x).any()), default=0.0)
     parts += [_row("band", x=b.start, x2=b.stop, value=b.text) for b in bands]
-    for place, mark in enumerate(marks):
-        stop = mark.stop if np.isfinite(mark.stop) else max(end, mark.x)
-        parts.append(_row("mark", x=mark.x, x2=stop, y=place % LANES, value=mark.text, tone=mark.colour))
+    parts += _mark_rows(marks, end)
     parts += [_row("level", y=level.y, value=level.text) for level in levels]
     frame = _frame(parts, time)
     return Table(frame, drawn, points, {name: count for name, count in odd.items() if count})
+
+
+def _mark_rows(marks: Sequence[Mark], end: float) -> list[Row]:
+    """A row for each mark; the lanes are for those whose name is written."""
+    lanes = np.cumsum([mark.named for mark in marks]) - 1
+    rows = []
+    for mark, lane in zip(marks, lanes, strict=True):
+        stop = mark.stop if np.isfinite(mark.stop) else max(end, mark.x)
+        name = {"curve": mark.text, "value": mark.text if mark.named else "", "tone": mark.colour}
+        rows.append(_row("mark", x=mark.x, x2=stop, y=lane % LANES, **name))
+    return rows
 
 
 def _row(kind: str, **values: object) -> Row:

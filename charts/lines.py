@@ -221,13 +221,18 @@ def _bands(style: Style) -> list[Spec]:
 
 def _marks(style: Style) -> list[Spec]:
     # fillOpacity, not opacity: the legend of the curves would inherit that from the first layer that has a colour.
-    ground, line = (
-        {"type": "rect", "fillOpacity": 0.05, "clip": True},
-        {"type": "rule", "strokeWidth": 1.2, "clip": True},
-    )
+    ground = {"type": "rect", "fillOpacity": 0.05, "clip": True}
+    line = {"type": "rule", "strokeWidth": 1.2, "clip": True}
+    pale = {"condition": {"test": "datum.value == ''", "value": 0.35}, "value": 1}
+    at = {
+        "x": _x(style),
+        "color": TONE,
+        "strokeOpacity": pale,
+        "tooltip": [_tip("curve", "found"), _tip("x", style.x_title)],
+    }
     return [
         _layer(_kind_is("mark"), ground, {"x": _x(style), "x2": {"field": "x2"}, "color": TONE}),
-        _layer(_kind_is("mark"), line, {"x": _x(style), "color": TONE}),
+        _layer(_kind_is("mark"), line, at),
         *(layer for lane in range(LANES) for layer in _mark_name(style, lane)),
     ]
 
@@ -237,7 +242,7 @@ def _mark_name(style: Style, lane: int) -> list[Spec]:
     text = {"type": "text", "align": "left", "dx": 5, "fontWeight": 600, "clip": True}
     halo = {**text, "stroke": style.look.surface, "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.85}
     place = {"x": _x(style), "y": {"value": 8 + 13 * lane}, "text": {"field": "value"}}
-    here = f"{_kind_is('mark')} && datum.y == {lane}"
+    here = f"{_kind_is('mark')} && datum.value != '' && datum.y == {lane}"
     return [_layer(here, halo, place), _layer(here, text, {**place, "color": TONE})]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analyses.judge import detectors
 from charts.curve import Band, Curve, Mark
 from charts.theme import Look
 from dashboard.words import tokens, trouble
@@ -70,9 +71,14 @@ def curve(series: Series, axis: Axis, *, label: str, run_id: int, colour: str) -
     )
 
 
-def marks(found: Sequence[Finding], axis: Axis, along: Series, look: Look) -> list[Mark]:
-    """Findings above a note, where their trouble began. What is over is grey; of what is open the first has a ground,
-    for several grounds above each other would say more than there is."""
+def marks(
+    found: Sequence[Finding], axis: Axis, along: Series, look: Look, shown: Collection[str] | None = None
+) -> list[Mark]:
+    """Findings above a note, where their trouble began, named where the chart shows what they were found in.
+
+    What is over is grey; of what is open the first has a ground, for several grounds above each other would say more
+    than there is. shown: quantities of the chart; None names every finding.
+    """
     made: list[Mark] = []
     grounded = False
     for one in sorted((f for f in found if f.severity != "info"), key=lambda f: f.onset_step):
@@ -80,9 +86,17 @@ def marks(found: Sequence[Finding], axis: Axis, along: Series, look: Look) -> li
         if not np.isfinite(x):
             continue
         stop = x if still and grounded else float("nan") if still else _end(one, axis, along, x)
-        made.append(Mark(x, trouble(one.trouble), look.severity(one.severity) if still else look.fine, stop))
+        colour = look.severity(one.severity) if still else look.fine
+        made.append(Mark(x, trouble(one.trouble), colour, stop, named=shown is None or concerns(one.trouble, shown)))
         grounded = grounded or still
     return made
+
+
+def concerns(trouble: str, quantities: Collection[str]) -> bool:
+    """Was the trouble found in one of these quantities? One that needs none (a restart) concerns every chart."""
+    detector = detectors().get(trouble)
+    needs = {name for one_of in detector.NEEDS for name in one_of} if detector else set[str]()
+    return not needs or not needs.isdisjoint(quantities)
 
 
 def _end(finding: Finding, axis: Axis, along: Series, x: float) -> float:

@@ -23,6 +23,7 @@ from db.runs import Attempt, Run, Source
 from db.series import Series
 
 KEEP = 512  # results of each read
+ROOM = "256MB"  # for curves
 
 TABLE = (
     "reward_mean",
@@ -132,7 +133,7 @@ def sparks(url: str, cursor: tuple[tuple[int, int], ...]) -> dict[tuple[int, str
     return {key: spark(curve.values) for key, curve in curves.items()}
 
 
-@st.cache_data(show_spinner=False, max_entries=KEEP)
+@st.cache_data(show_spinner=False, max_size=ROOM)
 def quantities(
     url: str, cursor: tuple[tuple[int, int], ...], names: tuple[str, ...], *, history: bool = False
 ) -> dict[tuple[int, str], Series]:
@@ -141,7 +142,7 @@ def quantities(
         return series.by_quantity(connection, [run_id for run_id, _ in cursor], names, history=history)
 
 
-@st.cache_data(show_spinner=False, max_entries=KEEP)
+@st.cache_data(show_spinner=False, max_size=ROOM)
 def metrics(
     url: str, cursor: tuple[tuple[int, int], ...], metric_ids: tuple[int, ...], *, history: bool = False
 ) -> dict[tuple[int, int], Series]:

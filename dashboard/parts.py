@@ -13,6 +13,7 @@ from charts import lines, theme
 from charts.curve import Band, Curve, Level, Mark, Window
 from dashboard import data, state
 from dashboard.words import ago, plain
+from db.engine import StoreError
 from db.findings import Finding
 from db.runs import Run
 
@@ -51,7 +52,12 @@ def _beat(wall: float | None, seen: int, paused: bool) -> None:
 
     @st.fragment(run_every=None if paused else BEAT)
     def beat() -> None:
-        if not paused and data.pulse(data.store_url()).all != seen:
+        try:
+            moved = not paused and data.pulse(data.store_url()).all != seen
+        except StoreError:
+            st.caption("● the store is away")
+            return
+        if moved:
             st.rerun()
         sign = "❙❙ paused" if paused else "●"
         st.caption(f"{sign} data {ago(time.time() - wall)} old" if wall is not None else f"{sign} no data yet")

@@ -49,12 +49,12 @@ def cards(everyone: list[Health], url: str, now: data.Pulse) -> None:
     needy = [h for h in everyone if h.needs_you]
     if not needy and not any(h.status != "finished" for h in everyone):
         needy = [h for h in everyone if h.worst is not None and h.worst.severity != "info"]
-    shown = needy[:CARDS]
+    shown = needy[: CARDS if needy and needy[0].needs_you else CARDS // 2]
     sparks = data.sparks(url, now.of([h.run.id for h in shown]))
     for health in shown:
         card(health, sparks)
-    if len(needy) > CARDS:
-        st.caption(f"and {several(len(needy) - CARDS, 'more run')} below")
+    if len(needy) > len(shown):
+        st.caption(f"and {several(len(needy) - len(shown), 'more run')} in the table")
 
 
 def card(health: Health, sparks: dict[tuple[int, str], list[float]]) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from analyses import judge
 from charts.curve import Level
 from charts.lines import Style
 from charts.theme import run_colour
 from dashboard import curves, data, parts, run_head, state
 from dashboard.controls import Choice, controls
 from dashboard.panels import PANELS, WANTED, Panel
-from dashboard.words import number, plain, sentence, several
+from dashboard.words import listed, number, plain, sentence, several, trouble
 from db.findings import Finding
 from db.metrics import Metric
 from db.quantities import quantity
@@ -64,11 +65,22 @@ def show_curves(run: Run, about: data.About, found: list[Finding], now: data.Pul
     drawn = [panel for panel in PANELS if view.has(panel)]
     missing = [panel.title.lower() for panel in PANELS if not view.has(panel)]
     parts.grid([(lambda panel=panel: view.panel(panel)) for panel in drawn])
-    if missing and drawn:
-        st.caption(plain(f"Not logged by this run: {', '.join(missing)}.", 400))
     logged = data.metrics_of(url, run.id, now.versions.get(run.id, 0))
+    view.tell_of_x()
+    tell_what_is_missing(missing if drawn else [], [metric for metric, _, _ in logged])
     validation(view, [metric for metric, _, _ in logged if metric.evaluation], cursor)
     everything(view, logged, cursor)
+
+
+def tell_what_is_missing(panels: list[str], logged: list[Metric]) -> None:
+    """What this run does not log, and what cannot be watched for that reason."""
+    blind = judge.missing({metric.quantity for metric in logged if metric.quantity})
+    said = [f"Not logged by this run: {', '.join(panels)}."] if panels else []
+    if blind:
+        names = [f"{trouble(name)} (needs {' and '.join(quantities)})" for name, quantities in sorted(blind.items())]
+        said.append(f"So nobody watches for {listed(names, 12)}.")
+    if said:
+        st.caption(plain(" ".join(said), 1500))
 
 
 class View:
@@ -89,6 +101,14 @@ class View:
         start = min((float(w.min()) for w in walls if len(w)), default=float("nan"))
         self.axis = curves.axis(choice.x, run.id, known, start)
         self.bands = curves.stages(known.get((run.id, "context_limit")), self.axis)
+
+    def tell_of_x(self) -> None:
+        """Say it when the log does not hold what was asked for as x."""
+        if self.choice.x == "tokens" and self.axis.tokens is None and self.axis.per_step is None:
+            st.caption("This run logs no token counts: there is nothing to draw the curves over.")
+        walls = [curve.walls[np.isfinite(curve.walls)] for curve in self.known.values()]
+        if self.choice.x in ("hours", "time") and not any(np.ptp(wall) > 0 for wall in walls if len(wall)):
+            st.caption("This log carries no times: its records have the time at which the file was last written.")
 
     def has(self, panel: Panel) -> bool:
         return any((self.run.id, name) in self.known for name in panel.quantities)
@@ -140,9 +160,12 @@ class View:
             caveat="\n\n".join(caveats),
             attempts=self.attempts(first),
             bands=self.bands,
-            marks=curves.marks(self.found, self.axis, first, self.look),
+            marks=curves.marks(self.found, self.axis, first, self.look, self.meanings(series)),
             levels=levels,
         )
+
+    def meanings(self, series: dict[str, Series]) -> set[str]:
+        return {one.metric.quantity for one in series.values() if one.metric.quantity}
 
     def attempts(self, series: Series) -> str:
         """Which attempts are drawn, counted within the file and its restarts that the curve is read from."""
