@@ -79,7 +79,7 @@ def event_file(steps: int, metrics: int, run: int = 0) -> bytes:
     values = curves(steps, metrics, run).astype("<f4")
     columns = [_events(name.encode(), values[:, i]) for i, name in enumerate(metric_names(metrics))]
     opening = b"\x09" + np.float64(START).tobytes() + b"\x1a\x0dbrain.Event:2"
-    first = _framed(np.frombuffer(opening, np.uint8)[None])[0].tobytes()
+    first: bytes = _framed(np.frombuffer(opening, np.uint8)[None])[0].tobytes()
     return first + b"".join(event for step in zip(*columns, strict=True) for event in step)
 
 
@@ -122,7 +122,7 @@ def _same(n: int, data: bytes) -> np.ndarray:
 
 
 def _head(key: int, size: int) -> bytes:
-    return bytes([key, *_varints(np.array([size])).ravel().tolist()])
+    return bytes([key, *_varints(np.array([size]))[0]])
 
 
 def _varints(numbers: np.ndarray) -> np.ndarray:
