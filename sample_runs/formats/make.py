@@ -24,15 +24,29 @@ Row = dict[str, float]
 dice = random.Random(7)
 
 
-def walk(start: float, drift: float, noise: float, low: float = -1e9) -> Iterator[float]:
+def walk(start: float, drift: float, noise: float, low: float = -1e9, high: float = 1e9) -> Iterator[float]:
     value = start
     while True:
-        yield max(low, value + dice.gauss(0, noise))
+        yield min(max(value + dice.gauss(0, noise), low), high)
         value += drift
 
 
-REWARD, ENTROPY, LENGTH = walk(0.3, 0.012, 0.02), walk(0.6, -0.01, 0.01, 0.05), walk(700, 12, 20)
-KL, LOSS, GRAD, SECONDS = walk(0.001, 0.0001, 1e-4), walk(0.0, 0.0, 0.02), walk(0.4, 0, 0.05, 0.01), walk(60, 0.4, 2)
+class Figures:
+    """The curves of one run: `run.reward` is its next value, however often it is asked for."""
+
+    def __init__(self) -> None:
+        self.walks = {
+            "reward": walk(0.3, 0.008, 0.02, 0, 1),
+            "entropy": walk(0.6, -0.01, 0.01, 0.05),
+            "kl": walk(1e-3, 1e-5, 1e-4),
+            "length": walk(700, 12, 20),
+            "seconds": walk(60, 0.4, 2),
+            "loss": walk(0, 0, 0.02),
+            "grad": walk(0.4, 0, 0.05),
+        }
+
+    def __getattr__(self, name: str) -> float:
+        return next(self.walks[name])
 
 
 def ray(actor: str, text: str, pid: int = 4021) -> str:
@@ -49,13 +63,14 @@ def write(path: str, text: str) -> None:
 
 def deepspeed_chat() -> None:
     """Two epochs of eight steps, as of April 2023; then the wording of August 2023."""
+    run = Figures()
     command = (
         "cmd = deepspeed main.py --max_answer_seq_len 256 --max_prompt_seq_len 256 --actor_learning_rate 9.65e-6\n"
     )
     old = "***** Running training *****\n" + "".join(
-        f"epoch: {epoch}|step: {step}|ppo_ep: 1|act_loss: {next(LOSS)}|cri_loss: {next(GRAD)}|unsuper_loss: 0.0\n"
-        f"average reward score: {next(REWARD)}\n{'-' * 85}\n"
-        f"|E2E latency={next(SECONDS):.2f}s |Gather latency=0.00s (0.00%) |Generate time=2.78s (74.61%) "
+        f"epoch: {epoch}|step: {step}|ppo_ep: 1|act_loss: {run.loss}|cri_loss: {run.grad}|unsuper_loss: 0.0\n"
+        f"average reward score: {run.reward}\n{'-' * 85}\n"
+        f"|E2E latency={run.seconds:.2f}s |Gather latency=0.00s (0.00%) |Generate time=2.78s (74.61%) "
         f"|Training time=0.74s (19.84%) |Others=0.21 (5.55%)|CurSamplesPerSec=17.17 |AvgSamplesPerSec=10.92\n"
         for epoch in range(2)
         for step in range(8)
@@ -64,14 +79,14 @@ def deepspeed_chat() -> None:
     write(
         "deepspeed-chat/training_2023_08.log",
         "".join(
-            f"Epoch: 0 | Step: {step} | PPO Epoch: 1 | Actor Loss: {next(LOSS)} | Critic Loss: {next(GRAD)} "
+            f"Epoch: 0 | Step: {step} | PPO Epoch: 1 | Actor Loss: {run.loss} | Critic Loss: {run.grad} "
             f"| Unsupervised Loss: 0.0\n"
-            f"End-to-End => Latency: {next(SECONDS):.2f}s, TFLOPs: 1.38, Samples/sec: 17.17, Time/seq 0.06s, "
+            f"End-to-End => Latency: {run.seconds:.2f}s, TFLOPs: 1.38, Samples/sec: 17.17, Time/seq 0.06s, "
             f"Batch Size: 64, Total Seq. Length: 512\n"
             f"Generation => Latency: 2.73s, Per-token Latency 10.66 ms, TFLOPs: 1.38, BW: 100.12 GB/sec, "
             f"Answer Seq. Length: 256\nTraining   => Latency: 1.00s, TFLOPs: 5.38\n"
             f"Actor Model Parameters => 1.316 B, Critic Model Parameters => 0.331 B\n"
-            f"Average reward score: {next(REWARD)} | EMA reward score: {next(REWARD)}\n{'-' * 85}\n"
+            f"Average reward score: {run.reward} | EMA reward score: {run.reward}\n{'-' * 85}\n"
             for step in range(10)
         ),
     )
@@ -81,23 +96,28 @@ def deepspeed_chat() -> None:
 
 
 def openrlhf() -> None:
+    run = Figures()
     text = ""
     for step in range(1, 21):
         row: dict[str, Any] = {
-            "policy_loss": next(LOSS), "ppo_clip_ratio": 0.002, "ppo_kl": next(KL), "vllm_kl": next(KL), "kl": next(KL),
-            "reward": next(REWARD), "return": next(REWARD), "group_reward_std": 0.31, "response_length": next(LENGTH),
-            "total_length": next(LENGTH) + 90, "truncated": 0.02, "actor_lr": 1e-06, "actor_grad_norm": next(GRAD),
-            "entropy_loss": float("nan") if step == 13 else next(ENTROPY), "rollout/reward_mean": next(REWARD),
-            "rollout/reward_std": 0.45, "rollout/response_length_mean": next(LENGTH), "rollout/truncated_rate": 0.02,
-            "rollout/num_samples": 512, "timing/make_experience": next(SECONDS), "timing/ppo_train": next(SECONDS),
-            "timing/broadcast": 1.5, "timing/generation": next(SECONDS), "timing/step_total": 3 * next(SECONDS),
+            "policy_loss": run.loss, "ppo_clip_ratio": 0.002, "ppo_kl": run.kl, "vllm_kl": run.kl, "kl": run.kl,
+            "reward": run.reward, "return": run.reward, "group_reward_std": 0.31, "response_length": run.length,
+            "total_length": run.length + 90, "truncated": 0.02, "actor_lr": 1e-06, "actor_grad_norm": run.grad,
+            "entropy_loss": float("nan") if step == 13 else run.entropy, "rollout/reward_mean": run.reward,
+            "rollout/reward_std": 0.45, "rollout/response_length_mean": run.length, "rollout/truncated_rate": 0.02,
+            "rollout/num_samples": 512, "timing/make_experience": run.seconds, "timing/ppo_train": run.seconds,
+            "timing/broadcast": 1.5, "timing/generation": run.seconds, "timing/step_total": 3 * run.seconds,
             "dynamic_filtering_pass_rate": 61.3,
         }  # fmt: skip
         begin = f"INFO 08-13 10:{step:02d}:11 ppo_trainer.py:410] "
         text += ray("PolicyModelActor", f"Train epoch [1/1]: 100%|██████████| 8/8 [00:4{step % 10}<00:00]", 5100)
         text += ray("PPOTrainer", f"{begin}✨ Global step {step}: {row}")
         if step % 10 == 0:
-            scores = {"eval_math_pass1": next(REWARD), "eval_math_pass4": next(REWARD), "eval_truncated_rate": 0.04}
+            scores = {
+                "eval_math_pass1": run.reward,
+                "eval_math_pass4": run.reward,
+                "eval_truncated_rate": 0.04,
+            }
             text += ray(
                 "PPOTrainer",
                 f"{begin}✨ Evaluation completed in 00:00:31, global_step {step}, eval_metrics: {scores}",
@@ -107,44 +127,46 @@ def openrlhf() -> None:
 
 def slime() -> None:
     """Killed after rollout 11, resumed from the checkpoint of rollout 7."""
+    run = Figures()
     text = ""
     for rollout in [*range(12), *range(8, 16)]:
         rolled = {
-            "rollout/response_len/mean": next(LENGTH), "rollout/response_len/median": next(LENGTH),
+            "rollout/response_len/mean": run.length, "rollout/response_len/median": run.length,
             "rollout/response_len/max": 2048.0, "rollout/response_len/min": 12.0, "rollout/truncated_ratio": 0.03,
             "rollout/repetition_frac": 0.0, "rollout/zero_std/count_0.0": 3, "rollout/zero_std/count_1.0": 5,
         }  # fmt: skip
         trained = {
-            "rollout/raw_reward": next(REWARD), "rollout/rewards": 1e-09, "rollout/advantages": 1e-09,
-            "rollout/response_lengths": next(LENGTH), "rollout/log_probs": -next(ENTROPY), "rollout/truncated": 0.03,
+            "rollout/raw_reward": run.reward, "rollout/rewards": 1e-09, "rollout/advantages": 1e-09,
+            "rollout/response_lengths": run.length, "rollout/log_probs": -run.entropy, "rollout/truncated": 0.03,
         }  # fmt: skip
-        perf = {"perf/rollout_time": next(SECONDS), "perf/tokens_per_gpu_per_sec": 1480.5}
+        perf = {"perf/rollout_time": run.seconds, "perf/tokens_per_gpu_per_sec": 1480.5}
         clock = f"[2026-08-21 10:{rollout:02d}:11"
         text += ray("RolloutManager", f"{clock}] rollout.py:512 - rollout {rollout}: {rolled}", 4107)
         text += ray("RolloutManager", f"{clock}] rollout.py:530 - perf {rollout}: {perf}", 4107)
         text += ray("MegatronTrainRayActor", f"{clock} rank0] data.py:310 - rollout {rollout}: {trained}", 4108)
         if rollout % 5 == 4:
             text += ray(
-                "RolloutManager", f"{clock}] rollout.py:498 - eval {rollout}: {{'eval/aime': {next(REWARD)}}}", 4107
+                "RolloutManager", f"{clock}] rollout.py:498 - eval {rollout}: {{'eval/aime': {run.reward}}}", 4107
             )
     write("slime/train.log", text)
 
 
 def skyrl() -> None:
+    run = Figures()
     text = ""
     for step in range(1, 17):
         row = {
-            "reward/avg_raw_reward": next(REWARD), "reward/avg_pass_at_8": next(REWARD),
+            "reward/avg_raw_reward": run.reward, "reward/avg_pass_at_8": run.reward,
             "reward/mean_positive_reward": 0.4,
-            "loss/avg_final_rewards": next(REWARD), "loss/avg_raw_advantages": 0.0, "loss/avg_raw_advantages_abs": 0.51,
-            "generate/avg_num_tokens": next(LENGTH), "generate/min_num_tokens": 12, "generate/max_num_tokens": 2048,
-            "generate/std_num_tokens": 210.5, "policy/policy_loss": next(LOSS), "policy/final_loss": next(LOSS),
-            "policy/policy_entropy": next(ENTROPY), "policy/policy_lr": 1e-06, "policy/grad_norm": next(GRAD),
+            "loss/avg_final_rewards": run.reward, "loss/avg_raw_advantages": 0.0, "loss/avg_raw_advantages_abs": 0.51,
+            "generate/avg_num_tokens": run.length, "generate/min_num_tokens": 12, "generate/max_num_tokens": 2048,
+            "generate/std_num_tokens": 210.5, "policy/policy_loss": run.loss, "policy/final_loss": run.loss,
+            "policy/policy_entropy": run.entropy, "policy/policy_lr": 1e-06, "policy/grad_norm": run.grad,
             "policy/loss_metrics/clip_ratio": 0.0031, "trainer/global_step": step, "trainer/epoch": 0,
-            "timing/step": 3 * next(SECONDS), "timing/generate": next(SECONDS), "timing/policy_train": next(SECONDS),
+            "timing/step": 3 * run.seconds, "timing/generate": run.seconds, "timing/policy_train": run.seconds,
         }  # fmt: skip
         if step % 8 == 0:
-            row["eval/all/avg_score"] = next(REWARD)
+            row["eval/all/avg_score"] = run.reward
         texts = {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()}
         clock = f"2026-08-21 10:{step:02d}:11.123 | INFO     | "
         text += ray("skyrl_entrypoint", f"{clock}skyrl.train.trainer:train:210 - Started: 'step'")
@@ -176,40 +198,41 @@ def grid(row: Row, columns: int = 4) -> str:
 
 
 def areal() -> None:
+    run = Figures()
     text = ""
     for step in range(1, 13):
         row = {
-            "ppo_actor/task_reward/avg": next(REWARD), "ppo_actor/task_reward/min": 0.0,
-            "ppo_actor/task_reward/max": 1.0, "ppo_actor/seq_len/avg": next(LENGTH), "ppo_actor/prompt_len/avg": 91.5,
+            "ppo_actor/task_reward/avg": run.reward, "ppo_actor/task_reward/min": 0.0,
+            "ppo_actor/task_reward/max": 1.0, "ppo_actor/seq_len/avg": run.length, "ppo_actor/prompt_len/avg": 91.5,
             "ppo_actor/no_eos_ratios/avg": 0.0156,
-            "ppo_actor/update/actor_loss/avg": next(LOSS), "ppo_actor/update/entropy/avg": next(ENTROPY),
-            "ppo_actor/update/clip_ratio/avg": 0.003, "ppo_actor/update/approx_kl/avg": next(KL),
-            "ppo_actor/update/importance_weight/avg": 1.0, "ppo_actor/update/grad_norm": next(GRAD),
-            "ppo_actor/update/lr": 1.7e-05, "rollout/reward": next(REWARD), "rollout/accepted": 256.0,
-            "rollout/rejected": 3.0, "timeperf/rollout": next(SECONDS), "timeperf/train_step": next(SECONDS),
+            "ppo_actor/update/actor_loss/avg": run.loss, "ppo_actor/update/entropy/avg": run.entropy,
+            "ppo_actor/update/clip_ratio/avg": 0.003, "ppo_actor/update/approx_kl/avg": run.kl,
+            "ppo_actor/update/importance_weight/avg": 1.0, "ppo_actor/update/grad_norm": run.grad,
+            "ppo_actor/update/lr": 1.7e-05, "rollout/reward": run.reward, "rollout/accepted": 256.0,
+            "rollout/rejected": 3.0, "timeperf/rollout": run.seconds, "timeperf/train_step": run.seconds,
         }  # fmt: skip
         if step % 6 == 0:
-            row["eval-rollout/reward"] = next(REWARD)
+            row["eval-rollout/reward"] = run.reward
         begin = f"\x1b[1;38;2;180;140;80m[AReaL]\x1b[0m \x1b[92m20260521-10:{step:02d}:11.123 StatsLogger INFO: "
         text += f"{begin}Epoch 1/10 Step {step}/58 Train step {step}/580 done.{END}\n{begin}Stats (1/1):{END}\n"
         text += f"{begin}\n{grid(row)}{END}\n"
     write("areal/main.log", text)
 
 
-def easyr1_row(step: int) -> dict[str, Row]:
+def easyr1_row(run: Figures, step: int) -> dict[str, Row]:
     row: dict[str, Row] = {
         "actor": {
-            "entropy_loss": next(ENTROPY), "grad_norm": next(GRAD), "kl_loss": next(KL), "lr": 1e-06,
-            "pg_clipfrac_higher": 0.003, "pg_clipfrac_lower": 0.0, "pg_loss": next(LOSS), "ppo_kl": next(KL),
+            "entropy_loss": run.entropy, "grad_norm": run.grad, "kl_loss": run.kl, "lr": 1e-06,
+            "pg_clipfrac_higher": 0.003, "pg_clipfrac_lower": 0.0, "pg_loss": run.loss, "ppo_kl": run.kl,
         },
-        "critic": {"score/mean": next(REWARD), "rewards/mean": next(REWARD)},
-        "perf": {"mfu_actor": 0.31, "throughput": 1480.5, "time_per_step": next(SECONDS), "total_num_tokens": 412345},
-        "response_length": {"clip_ratio": 0.02, "max": 2048.0, "mean": next(LENGTH), "min": 12.0},
-        "reward": {"accuracy": next(REWARD), "format": 0.97, "overall": next(REWARD)},
-        "timing_s": {"gen": next(SECONDS), "step": 3 * next(SECONDS), "update_actor": next(SECONDS)},
+        "critic": {"score/mean": run.reward, "rewards/mean": run.reward},
+        "perf": {"mfu_actor": 0.31, "throughput": 1480.5, "time_per_step": run.seconds, "total_num_tokens": 412345},
+        "response_length": {"clip_ratio": 0.02, "max": 2048.0, "mean": run.length, "min": 12.0},
+        "reward": {"accuracy": run.reward, "format": 0.97, "overall": run.reward},
+        "timing_s": {"gen": run.seconds, "step": 3 * run.seconds, "update_actor": run.seconds},
     }  # fmt: skip
     if step % 10 == 0:
-        row["val"] = {"accuracy_reward": next(REWARD), "reward_score": next(REWARD)}
+        row["val"] = {"accuracy_reward": run.reward, "reward_score": run.reward}
     return row
 
 
@@ -250,6 +273,7 @@ def yaml(nested: dict[str, Any], indent: str = "") -> str:
 
 def easyr1() -> None:
     """The console and the file log of one run."""
+    run = Figures()
     config = {
         "algorithm": {"adv_estimator": "grpo", "kl_coef": 0.01, "use_kl_loss": "true"},
         "data": {"max_prompt_length": 2048, "max_response_length": 2048, "rollout_batch_size": 512},
@@ -258,7 +282,7 @@ def easyr1() -> None:
     }
     console, lines = ray("Runner", f"Config\n{yaml(config)}"), []
     for step in range(1, 21):
-        row = unflattened(easyr1_row(step))
+        row = unflattened(easyr1_row(run, step))
         lines.append(json.dumps({"step": step, **row}) + "\n")
         console += ray("WorkerDict", f"Update policy: 100%|██████████| 4/4 [00:1{step % 10}<00:00]", 4107)
         console += ray("Runner", f"Step {step}\n{yaml(row)}")
@@ -268,19 +292,20 @@ def easyr1() -> None:
 
 def roll() -> None:
     """Resumed at step 8: the file is new and begins with the history of the steps before."""
+    run = Figures()
     text = ""
     rows: list[Row] = []
     for step in range(16):
         row = {
             "system/global_step": step, "system/batch_size": 128, "system/tps": 5120.5, "system/tps_gpu": 640.1,
-            "critic/score/mean": next(REWARD), "critic/score/max": 1.0, "critic/score/min": 0.0,
-            "critic/correct/mean": next(REWARD), "critic/entropy/mean": next(ENTROPY), "critic/kl": next(KL),
-            "token/response_length/mean": next(LENGTH), "token/response_length/max": 2048.0,
+            "critic/score/mean": run.reward, "critic/score/max": 1.0, "critic/score/min": 0.0,
+            "critic/correct/mean": run.reward, "critic/entropy/mean": run.entropy, "critic/kl": run.kl,
+            "token/response_length/mean": run.length, "token/response_length/max": 2048.0,
             "token/total_response_length/clip": 3.0, "group/all_correct_groups_ratio": 0.11,
-            "group/all_incorrect_groups_ratio": 0.2, "actor/pg_loss@sum": next(LOSS),
-            "actor/grad_norm@mean": next(GRAD),
+            "group/all_incorrect_groups_ratio": 0.2, "actor/pg_loss@sum": run.loss,
+            "actor/grad_norm@mean": run.grad,
             "actor/lr": 1e-06, "actor/clipfrac@mean": 0.003, "actor/max_len_mask_ratio": 0.98,
-            "time/step_generate": next(SECONDS), "time/step_train": next(SECONDS),
+            "time/step_generate": run.seconds, "time/step_train": run.seconds,
         }  # fmt: skip
         rows.append(row)
         begin = f"[2026-08-19 10:{step:02d}:11] [{{}}] [INFO] [DRIVER 0 / 1][PID 4021] "
@@ -301,13 +326,14 @@ def _roll_tagged(begin: str, row: Row) -> str:
 
 
 def plain() -> None:
+    run = Figures()
     rows = [
         {
             "step": step,
-            "loss": next(LOSS),
-            "reward_mean": next(REWARD),
-            "entropy": next(ENTROPY),
-            "len_mean": next(LENGTH),
+            "loss": run.loss,
+            "reward_mean": run.reward,
+            "entropy": run.entropy,
+            "len_mean": run.length,
         }
         for step in range(1, 21)
     ]
@@ -317,9 +343,9 @@ def plain() -> None:
     write("handwritten/table.csv", "".join(",".join(line) + "\n" for line in cells))
     trl = [
         {
-            "loss": round(next(LOSS), 4), "grad_norm": round(next(GRAD), 4), "learning_rate": 1e-06,
-            "reward": round(next(REWARD), 4), "completions/mean_length": round(next(LENGTH), 2),
-            "entropy": round(next(ENTROPY), 4), "epoch": step / 100,
+            "loss": round(run.loss, 4), "grad_norm": round(run.grad, 4), "learning_rate": 1e-06,
+            "reward": round(run.reward, 4), "completions/mean_length": round(run.length, 2),
+            "entropy": round(run.entropy, 4), "epoch": step / 100,
         }
         for step in range(1, 21)
     ]  # fmt: skip
@@ -328,20 +354,23 @@ def plain() -> None:
 
 def wandb_offline() -> None:
     """By the library itself; what names the host or the folder is turned off."""
+    run = Figures()
     wandb = importlib.import_module("wandb")
     os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_CONSOLE": "off"}
     quiet = wandb.Settings(x_disable_stats=True, x_disable_meta=True, disable_git=True, disable_code=True, host="node0")
     config = {"actor_rollout_ref": {"actor": {"clip_ratio_low": 0.2, "clip_ratio_high": 0.28}}}
     with tempfile.TemporaryDirectory() as folder:
-        run = wandb.init(project="sums", name="grpo-plus", id="sample01", config=config, dir=folder, settings=quiet)
+        wandb_run = wandb.init(
+            project="sums", name="grpo-plus", id="sample01", config=config, dir=folder, settings=quiet
+        )
         for step in range(1, 31):
             row = {
-                "actor/entropy": float("nan") if step == 17 else next(ENTROPY), "actor/pg_loss": next(LOSS),
-                "actor/grad_norm": next(GRAD), "actor/ppo_kl": next(KL), "critic/score/mean": next(REWARD),
-                "response_length/mean": next(LENGTH), "timing_s/gen": next(SECONDS), "timing_s/step": 3 * next(SECONDS),
+                "actor/entropy": float("nan") if step == 17 else run.entropy, "actor/pg_loss": run.loss,
+                "actor/grad_norm": run.grad, "actor/ppo_kl": run.kl, "critic/score/mean": run.reward,
+                "response_length/mean": run.length, "timing_s/gen": run.seconds, "timing_s/step": 3 * run.seconds,
             }  # fmt: skip
-            run.log(row | ({"val-core/sums/reward/mean@1": next(REWARD)} if step % 10 == 0 else {}), step=step)
-        run.finish()
+            wandb_run.log(row | ({"val-core/sums/reward/mean@1": run.reward} if step % 10 == 0 else {}), step=step)
+        wandb_run.finish()
         wandb.teardown()  # waits until the file is written
         written = next(Path(folder).glob("wandb/offline-run-*/*.wandb"))
         (HERE / "wandb").mkdir(exist_ok=True)
