@@ -92,7 +92,9 @@ class Format(Protocol):
 
 def as_format(module: ModuleType) -> Format:
     """The module seen as a Format. Raises TypeError naming what it lacks."""
-    lacking = [name for name in ("NAME", "WHOLE", "RUN_PER_FILE", "TRAINER", "recognises", "read") if not hasattr(module, name)]
+    lacking = [
+        name for name in ("NAME", "WHOLE", "RUN_PER_FILE", "TRAINER", "recognises", "read") if not hasattr(module, name)
+    ]
     if lacking:
         raise TypeError(f"{module.__name__} is no reader: it lacks {', '.join(lacking)}")
     return module  # type: ignore[return-value]

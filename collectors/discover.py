@@ -36,7 +36,8 @@ ENDINGS = tuple(SKIPPED_ENDINGS.split())
 # File names that say no more than "a log": there the folder is the run.
 PLAIN_NAMES = set(
     "metrics metric train training trainer log logs logging output out stdout stderr console main history progress "
-    "results stats scalars events trainer_state step_logs experiment_log run nohup slurm eval evaluation val validation test".split()
+    "results stats scalars events trainer_state step_logs experiment_log run nohup slurm eval evaluation val "
+    "validation test".split()
 )
 KINDS = "jsonl|json|ndjson|csv|tsv|log|txt|out|err"
 LIFTED = re.compile(
@@ -74,7 +75,7 @@ def formats() -> dict[str, Format]:
 
 
 def walk(paths: Sequence[Path]) -> Iterator[Found]:
-    """Every file under the paths, each once, links followed once. Raises FileNotFoundError for a path that is not there."""
+    """Every file under the paths, each once, links followed once. Raises FileNotFoundError if a path is not there."""
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if not path.exists():

@@ -46,7 +46,7 @@ def put(connection: sa.Connection, place: Place, part: Part, *, restarted: bool,
 
 
 def put_torn(connection: sa.Connection, place: Place, part: Part, *, modified: float) -> Place:
-    """Append what the unfinished end says, in one attempt and out of the seal's reach, so that `take_back` undoes it."""
+    """Append what the unfinished end says, in one attempt and unsealed, so that `take_back` can undo it."""
     before = {name: getattr(place, name) for name in COUNTERS}
     attempt = place.attempt or sources.current(connection, place.id)
     torn: dict[str, Any] = {"before": before, "unread": [[one.line, one.why] for one in part.unread]}

@@ -52,9 +52,9 @@ class Log:
     def _rewind(self) -> None:
         self.file.seek(0)
         self._inflater = zlib.decompressobj(wbits=31)
-        self._ready = bytearray()
-        self._at = 0  # decompressed bytes so far
-        self._pending = b""
+        self._ready: bytearray = bytearray()
+        self._at: int = 0  # decompressed bytes so far
+        self._pending: bytes = b""
 
     def _skip_to(self, offset: int) -> None:
         while self._at < offset:

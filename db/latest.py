@@ -8,10 +8,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from db.block import Block, Floats, Ints
+from db.prepared import Prepared
 from db.schema import attempts, latest
 from db.series import metrics_ever, series
 
-SAME_METRICS = (  # the live step: every metric that the row holds is new
+SAME_METRICS = Prepared(  # the live step: every metric that the row holds is new
     sa.update(latest)
     .where(latest.c.run_id == sa.bindparam("of"), latest.c.metric_ids == sa.bindparam("ids"))
     .values({name: sa.bindparam(name) for name in ("step", "wall", "steps", "vals")})
@@ -24,7 +25,7 @@ def update(connection: sa.Connection, run_id: int, metric_ids: Sequence[int] | I
     wall = float(block.walls[-1])
     new = {"step": int(block.steps[-1]), "wall": None if np.isnan(wall) else wall}
     row = {**new, "steps": steps.tobytes(), "vals": values.tobytes()}
-    if connection.execute(SAME_METRICS, {"of": run_id, "ids": ids.tobytes(), **row}).rowcount:
+    if SAME_METRICS.run(connection, {"of": run_id, "ids": ids.tobytes(), **row}).rowcount:
         return
     old = connection.execute(sa.select(latest).where(latest.c.run_id == run_id)).one_or_none()
     if old is None:
@@ -39,7 +40,8 @@ def _last_of_each(ids: np.ndarray, block: Block) -> tuple[np.ndarray, Ints, Floa
     order = np.argsort(ids, kind="stable")
     if block.present is None:
         return ids[order], np.full(len(ids), block.steps[-1]), block.values[-1, order]
-    here = order[block.present.any(axis=0)[order]]
+    held = np.asarray(block.present.any(axis=0))
+    here = order[held[order]]
     row = len(block) - 1 - block.present[::-1].argmax(axis=0)
     return ids[here], block.steps[row[here]], block.values[row[here], here]
 

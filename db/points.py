@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import Insert
 
 from db.block import Block, Ints
+from db.prepared import Prepared
 from db.schema import attempts, axes, chunks, keyset_metrics, keysets, tail
 
 SEAL = 256
@@ -36,11 +38,10 @@ class Trying:
     ends_at: int | None
 
 
-# Built once: a live step is a handful of small statements, and building one costs more than running it.
-INSERT_TAIL = sa.insert(tail)
+ADD_TO_TAIL = Prepared(sa.insert(tail), ["attempt_id", "seq", "n", "keyset_id", "steps", "walls", "vals"])
 INSERT_AXIS = sa.insert(axes)
 INSERT_CHUNKS = sa.insert(chunks)
-GROWN = (
+GROWN = Prepared(
     sa.update(attempts)
     .where(attempts.c.id == sa.bindparam("of"))
     .values({name: sa.bindparam(name) for name in ("records", "tail_records", "last_step")})
@@ -70,7 +71,7 @@ def append(
     last = max(attempt.last_step, int(block.steps.max()))
     grown = replace(attempt, records=attempt.records + len(block), tail_records=waiting, last_step=last)
     change = {"records": grown.records, "tail_records": waiting, "last_step": last}
-    connection.execute(GROWN, {"of": attempt.id, **change})
+    GROWN.run(connection, {"of": attempt.id, **change})
     return grown
 
 
@@ -80,23 +81,20 @@ def take_back(connection: sa.Connection, attempt_id: int, seq: int) -> None:
 
 
 def _write_tail(connection: sa.Connection, attempt_id: int, seq: int, ids: np.ndarray, block: Block) -> None:
-    rows = []
     for part in block.uniform():
         has = ids if part.names == block.names else ids[[block.names.index(name) for name in part.names]]
         values = np.ascontiguousarray(part.values.T)
-        rows.append(
-            {
-                "attempt_id": attempt_id,
-                "seq": seq,
-                "n": len(part),
-                "keyset_id": keyset(connection, has),
-                "steps": part.steps.tobytes(),
-                "walls": part.walls.tobytes(),
-                "vals": values.tobytes(),
-            }
-        )
+        row = {
+            "attempt_id": attempt_id,
+            "seq": seq,
+            "n": len(part),
+            "keyset_id": keyset(connection, has),
+            "steps": part.steps.tobytes(),
+            "walls": part.walls.tobytes(),
+            "vals": values.tobytes(),
+        }
+        ADD_TO_TAIL.run(connection, row)
         seq += len(part)
-    connection.execute(INSERT_TAIL, rows)
 
 
 def _write_chunks(connection: sa.Connection, attempt_id: int, seq: int, ids: np.ndarray, block: Block) -> None:
@@ -177,13 +175,13 @@ def keyset_members(connection: sa.Connection, keyset_ids: set[int]) -> dict[int,
     return {one: np.array(ids, np.int32) for one, ids in members.items()}
 
 
-def insert_new(connection: sa.Connection, table: sa.Table) -> sa.dialects.postgresql.Insert:  # type: ignore[name-defined]
+def insert_new(connection: sa.Connection, table: sa.Table) -> Insert:
     """An insert that knows ON CONFLICT, which Core spells once per database."""
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-    return insert(table)
+        return Insert(table)
+    from sqlalchemy.dialects.sqlite import insert
+
+    return insert(table)  # type: ignore[return-value]  # the same words, another dialect
 
 
 def last_steps(connection: sa.Connection, attempt_id: int) -> dict[int, int]:

@@ -71,7 +71,8 @@ class Source:
 
 def all_runs(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Run]:
     """Every run (or these), by project and name."""
-    line = sa.select(attempts.c.run_id, sa.func.count().label("n")).group_by(attempts.c.run_id, attempts.c.line).subquery()
+    counts = sa.select(attempts.c.run_id, sa.func.count().label("n"))
+    line = counts.group_by(attempts.c.run_id, attempts.c.line).subquery()
     most = sa.select(line.c.run_id, sa.func.max(line.c.n).label("n")).group_by(line.c.run_id).subquery()
     tries = sa.func.coalesce(most.c.n, 0)
     query = (

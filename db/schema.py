@@ -34,8 +34,8 @@ def _id() -> Column[int]:
     return Column("id", Integer, primary_key=True)
 
 
-def _ref(name: str, target: str, **options: bool) -> Column[int]:
-    return Column(name, Integer, ForeignKey(target, ondelete="CASCADE"), nullable=False, **options)
+def _ref(name: str, target: str, *, index: bool = False) -> Column[int]:
+    return Column(name, Integer, ForeignKey(target, ondelete="CASCADE"), nullable=False, index=index)
 
 
 projects = Table("projects", metadata, _id(), Column("name", Text, nullable=False, unique=True))

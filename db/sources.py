@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.points import Trying, insert_new, last_steps
+from db.prepared import Prepared
 from db.schema import attempts, sources, unread
 
 MOST_UNREAD = 1000
@@ -65,8 +66,8 @@ class Place:
 
 NAMES = [name for name in Place.__dataclass_fields__ if name != "attempt"]
 COLUMNS = [sources.c[name] for name in NAMES]
-HOLD = sa.select(sources.c.version).where(sources.c.id == sa.bindparam("of")).with_for_update()
-CLAIM = (
+HOLD = Prepared(sa.select(sources.c.version).where(sources.c.id == sa.bindparam("of")).with_for_update())
+CLAIM = Prepared(
     sa.update(sources)
     .where(sources.c.id == sa.bindparam("of"), sources.c.version == sa.bindparam("at"))
     .values({name: sa.bindparam(name) for name in NAMES if name != "id"})
@@ -105,14 +106,14 @@ def add(connection: sa.Connection, place: Place) -> Place:
 def hold(connection: sa.Connection, place: Place) -> None:
     """Before the first write: the place is as it was read, and nobody else may move it in this transaction.
     Raises Overtaken."""
-    if connection.execute(HOLD, {"of": place.id}).scalar() != place.version:
+    if HOLD.run(connection, {"of": place.id}).scalar() != place.version:
         raise Overtaken(place.path)
 
 
 def claim(connection: sa.Connection, place: Place) -> Place:
     """Write the row of a place that was read at this version. Raises Overtaken if it has moved since."""
     moved = replace(place, version=place.version + 1)
-    if connection.execute(CLAIM, {"of": place.id, "at": place.version, **_columns(moved)}).rowcount != 1:
+    if CLAIM.run(connection, {"of": place.id, "at": place.version, **_columns(moved)}).rowcount != 1:
         raise Overtaken(place.path)
     return moved
 

@@ -185,3 +185,15 @@ def link(store: str | None, run: str, after: str) -> None:
 
     engine, _settings = opened({"store": store})
     listing.link(engine, run, after)
+
+
+@cli.command()
+@click.option("--folder", type=click.Path(path_type=Path), default="demo", show_default=True, help="Where its stores live.")
+@click.option("--port", type=int, default=8501, show_default=True, help="Of the dashboard; the next free one is taken.")
+@click.option("--mlflow-port", type=int, default=5000, show_default=True)
+@click.option("--serve/--no-serve", default=True, help="Open the dashboard and MLflow's UI.")
+def demo(folder: Path, port: int, mlflow_port: int, serve: bool) -> None:
+    """See it work: the sample runs, from log to page."""
+    from stepwell.demo import demo as run_demo
+
+    run_demo(folder.resolve(), port, mlflow_port, serve=serve)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
+from alerts.check import check as judge_runs
 from collectors.follow import Collector, FileReport
 from collectors.lineage import link_runs
 from db import runs
@@ -24,6 +25,7 @@ def collect(engine: sa.Engine, paths: Sequence[Path], project: str | None, *, fo
     """Read until nothing is new; with follow, go on until interrupted. Raises click.UsageError for a missing path."""
     collector = Collector(engine, paths, project)
     news = one_pass(collector, bar=not as_json)
+    _judge(engine, news)
     summary = _summary(engine, collector, news)
     if as_json:
         show.as_json(summary)
@@ -64,8 +66,16 @@ def _follow(collector: Collector) -> None:
                     )
             if any(news):
                 link_runs(collector.engine)
+                _judge(collector.engine, [report for report in news if report is not None])
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
+
+
+def _judge(engine: sa.Engine, news: list[FileReport]) -> None:
+    """The verdicts that the dashboard shows are those of the newest rows."""
+    changed = {report.place.run_id for report in news if report.new_points}
+    if changed:
+        judge_runs(engine, now=time.time(), live_for=None, run_ids=changed)
 
 
 def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) -> dict[str, Any]:
@@ -79,7 +89,7 @@ def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) ->
     for place in sorted(every, key=lambda place: place.path):
         torn = [tuple(one) for one in (place.provisional or {}).get("unread", [])]
         unread = [{"line": line, "why": why} for line, why in [*aside[place.id], *torn]]
-        file = {"path": place.path, "format": place.format, "project": names[place.run_id].project}
+        file: dict[str, Any] = {"path": place.path, "format": place.format, "project": names[place.run_id].project}
         file |= {"run": names[place.run_id].name, "rows": place.rows, "first_step": place.first_step}
         file |= {"last_step": place.last_step, "unread": unread, "unread_count": place.unread + len(torn)}
         files.append(file | {"new_points": fresh.get(place.path, 0)})

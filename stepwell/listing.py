@@ -47,9 +47,11 @@ def runs(engine: sa.Engine, *, as_json: bool) -> None:
         click.echo("The store is empty. Fill it with: stepwell collect ~/runs")
         return
     cells = [
-        (run.project, run.name, run.trainer, "–" if run.step is None else f"{run.step:,}", show.since(run.wall))
-        + tuple(show.number(_first(values[run.id], names)) for names in (SHOWN[:2], SHOWN[2:4], SHOWN[4:5]))
-        + (worst[run.id] or "",)
+        (
+            *(run.project, run.name, run.trainer, "–" if run.step is None else f"{run.step:,}", show.since(run.wall)),
+            *(show.number(_first(values[run.id], names)) for names in (SHOWN[:2], SHOWN[2:4], SHOWN[4:5])),
+            worst[run.id] or "",
+        )
         for run in found
     ]
     head = ("project", "run", "trainer", "step", "age", "reward", "entropy", "length", "verdict")

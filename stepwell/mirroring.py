@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import click
@@ -25,8 +26,13 @@ def mirror(engine: sa.Engine, uri: str, port: int, host: str, *, ui: bool) -> in
         click.secho(problem, fg="yellow")
     if not ui:
         return 0
+    try:
+        command = ui_command(uri, port, host)
+    except ValueError:  # a server has a UI of its own
+        click.echo(f"MLflow: {uri}")
+        return 0
     click.echo(f"MLflow: http://{host}:{port}")
     try:
-        return subprocess.run(ui_command(uri, port, host), check=False).returncode
+        return subprocess.run(command, check=False, env={**os.environ, **UI_ENVIRONMENT}).returncode
     except KeyboardInterrupt:
         return 0

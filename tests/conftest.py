@@ -55,3 +55,16 @@ def engine(store_url: str) -> Iterator[sa.Engine]:
     engine = open_store(store_url)
     yield engine
     engine.dispose()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped and os.environ.get("STEPWELL_NO_SKIPS"):
+        terminalreporter.write_line(f"{len(skipped)} skipped tests, and here none may be (STEPWELL_NO_SKIPS)", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and reporter.stats.get("skipped") and os.environ.get("STEPWELL_NO_SKIPS"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from collectors.follow import Collector
 from db.engine import reading
 from db.export import points
+from db.runs import all_runs
 
 Point = tuple[str, int, int, str, str]  # run, attempt, step, metric, value
 
@@ -69,12 +70,11 @@ def collect(engine: sa.Engine, *paths: Path) -> Collector:
     return collector
 
 
-def told(engine: sa.Engine) -> list[Point]:
-    """Everything in the store, every attempt, values exact to the last bit."""
+def told(engine: sa.Engine, run_id: int | None = None) -> list[Point]:
+    """Everything in the store (or of one run), every attempt, values exact to the last bit."""
     with reading(engine) as connection:
-        from db.runs import all_runs
-
-        batches = points(connection, [run.id for run in all_runs(connection)], history=True)
+        ids = [run.id for run in all_runs(connection)] if run_id is None else [run_id]
+        batches = points(connection, ids, history=True)
         rows = [row for batch in batches for row in batch.to_pylist()]
     return sorted((r["run"], r["attempt"], r["step"], r["metric"], float(r["value"]).hex()) for r in rows)
 
@@ -82,7 +82,5 @@ def told(engine: sa.Engine) -> list[Point]:
 def live(engine: sa.Engine, metric: str) -> list[tuple[int, float]]:
     """(step, value) of the live line of one metric over all runs."""
     with reading(engine) as connection:
-        from db.runs import all_runs
-
         batches = points(connection, [run.id for run in all_runs(connection)])
         return [(r["step"], r["value"]) for b in batches for r in b.to_pylist() if r["metric"] == metric]

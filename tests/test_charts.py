@@ -172,6 +172,27 @@ def test_a_log_axis_marks_what_it_cannot_show() -> None:
     assert {one["scale"]["type"] for one in y} == {"log"}
 
 
+def test_a_finding_that_is_not_named_here_takes_no_lane() -> None:
+    marks = [
+        Mark(1.0, "restart", "#000000"),
+        Mark(2.0, "mismatch", "#000000", named=False),
+        Mark(3.0, "stalled", "#000000"),
+    ]
+    drawn = lines.rows([curve(np.arange(9.0))], RAW_LINE, marks=marks).rows
+    found = drawn[drawn["kind"] == "mark"]
+    assert found["value"].tolist() == ["restart", "", "stalled"]
+    assert found["curve"].tolist() == ["restart", "mismatch", "stalled"]
+    assert found["y"].tolist() == [0, 0, 1]
+    assert found["x2"].tolist() == [8.0, 8.0, 8.0]
+
+
+def test_what_is_zoomed_to_is_drawn_in_full() -> None:
+    y = np.random.default_rng(2).random(20_000)
+    far, near = (lines.rows([curve(y)], RAW_LINE, window=window).rows for window in (None, (5_000.0, 5_080.0)))
+    assert near["x"].between(5_000, 5_080).sum() == 81
+    assert set(far["x"]) < set(near["x"])
+
+
 def test_the_small_print_says_how_much_is_drawn() -> None:
     drawn = lines.rows([curve(np.random.default_rng(1).random(20_000))], Style(columns=100))
     assert drawn.drawn <= 202

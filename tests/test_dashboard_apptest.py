@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from dashboard import app, health, launch, words
+from charts.theme import LIGHT
+from dashboard import app, curves, health, launch, words
 from dashboard.health import answer, judged, status
 from db.findings import Finding
+from db.metrics import Metric
 from db.runs import Run
+from db.series import Series
 from tests.browser import NASTY, collect, write_logs
 
 HERE = Path(dashboard.__file__).parent
@@ -192,6 +196,17 @@ def test_files_and_what_was_set_aside_are_listed(small_store: str, monkeypatch: 
     assert attempts["superseded from step"].tolist() == ["71", "–"]
 
 
+def test_what_is_not_logged_is_said(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = text(shown(page("run"), small_store, monkeypatch, run=run_id(small_store, "calm")))
+    assert "Not logged by this run: groups without signal" in said.replace("\\", "")
+    assert "So nobody watches for" in said
+
+
+def test_a_log_without_times_says_so(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = text(shown(page("run"), small_store, monkeypatch, run=run_id(small_store, "calm"), x="hours"))
+    assert "This log carries no times" in said
+
+
 # -- compare
 
 
@@ -300,6 +315,46 @@ def test_all_is_calm() -> None:
     assert answer(judged([a_run(1, 0.0)], [a_finding(1, "critical")], 1e6, {}, {})) == (
         "No run is live. 1 finished run ended in trouble."
     )
+
+
+# -- findings on charts
+
+
+def along(steps: int) -> Series:
+    axis, ones = np.arange(1, steps + 1), np.ones(steps)
+    metric = Metric(1, "verl", "actor/entropy", "entropy_token_mean", None, None, 1.0, 0, False)
+    return Series(metric, axis, ones * np.nan, ones, axis * 0 + 1, ones.astype(bool))
+
+
+def test_a_finding_is_named_where_it_was_found() -> None:
+    found = [a_finding(1, "critical"), a_finding(1, "warning", "reward_collapse"), a_finding(1, "info", "restart")]
+    made = curves.marks(found, curves.Axis("step"), along(200), LIGHT, {"entropy_token_mean"})
+    assert [(mark.text, mark.x, mark.named) for mark in made] == [
+        ("entropy blow-up", 90, True),
+        ("reward collapse", 90, False),
+    ]
+    assert np.isnan(made[0].stop)  # its ground reaches to the end; that of the second would lie on top
+    assert made[1].stop == 90
+    assert curves.concerns("restart", set())  # needs no quantity: concerns every chart
+
+
+def test_what_is_over_is_grey() -> None:
+    over = replace(a_finding(1, "critical"), state="resolved", resolved_step=120)
+    mark = curves.marks([over], curves.Axis("step"), along(200), LIGHT)[0]
+    assert (mark.colour, mark.stop) == (LIGHT.fine, 120)
+
+
+def test_stages_are_bands_only_where_the_limit_changed() -> None:
+    limit = along(100)
+    assert curves.stages(limit, curves.Axis("step")) == []
+    values = np.where(limit.steps <= 60, 8192.0, 16384.0)
+    bands = curves.stages(replace(limit, values=values), curves.Axis("step"))
+    assert [(band.start, band.stop, band.text) for band in bands] == [(1, 61, "8K"), (61, 100, "16K")]
+
+
+def test_tokens_add_up_where_only_those_of_a_step_are_logged() -> None:
+    axis = curves.Axis("tokens", per_step=replace(along(4), values=np.array([10.0, 20.0, 30.0, 40.0])))
+    assert axis.place(along(4)).tolist() == [10, 30, 60, 100]
 
 
 # -- launch

@@ -22,7 +22,7 @@ from collectors import follow, store
 from db.engine import engine_for, open_store, reading
 from db.metrics import Meant
 from db.runs import all_runs, attempts_of, sources_of
-from tests.logs import LINES, collect, console, jsonl, live, plain, told
+from tests.logs import LINES, Point, collect, console, jsonl, live, plain, told
 
 
 @pytest.fixture(scope="session")
@@ -40,23 +40,22 @@ def fresh(blank: Path, path: Path) -> sa.Engine:
 
 @pytest.mark.parametrize("name", LINES)
 def test_a_log_cut_at_every_byte_and_continued_gives_the_same_store(name: str, tmp_path: Path, blank: Path) -> None:
-    whole = LINES[name]([1, 2, 2, 3])
-    log = tmp_path / "run" / name
-    log.parent.mkdir()
-    log.write_bytes(whole)
-    straight = fresh(blank, tmp_path / "straight.db")
-    collect(straight, log)
-    expected = told(straight)
-    assert expected
-    for cut in range(1, len(whole)):
-        engine = fresh(blank, tmp_path / f"{cut}.db")
+    whole, engine = LINES[name]([1, 2, 2, 3]), fresh(blank, tmp_path / "store.db")
+
+    def collected(cut: int) -> list[Point]:
+        log = tmp_path / f"cut{cut}" / name
+        log.parent.mkdir()
         log.write_bytes(whole[:cut])
         collect(engine, log)
         log.write_bytes(whole)
-        collector = collect(engine, log)
-        assert told(engine) == expected, f"cut at byte {cut}: {whole[max(0, cut - 30) : cut]!r}"
-        assert all(report.place.provisional is None for report in collector.known())
-        engine.dispose()
+        [report] = collect(engine, log).known()
+        assert report.place.provisional is None
+        return [point[1:] for point in told(engine, report.place.run_id)]
+
+    expected = collected(0)
+    assert expected
+    for cut in range(1, len(whole) + 1):
+        assert collected(cut) == expected, f"cut at byte {cut}: {whole[max(0, cut - 30) : cut]!r}"
 
 
 @settings(max_examples=25, deadline=None)
@@ -309,9 +308,11 @@ def test_names_are_understood_anew_when_the_tables_change(
     log.write_text("".join(f'{{"step": {s}, "reward": {s}, "our_own_number": {s}}}\n' for s in range(5)))
     collector = collect(engine, log)
     original = store.understand
-    changed = lambda trainer, name: (
-        original(trainer, name)._replace(caveat="new") if name == "our_own_number" else original(trainer, name)
-    )
+
+    def changed(trainer: str, name: str) -> Meant:
+        meant = original(trainer, name)
+        return meant._replace(caveat="new") if name == "our_own_number" else meant
+
     monkeypatch.setattr(follow, "understand", changed)
     monkeypatch.setattr(follow.names, "fingerprint", lambda: "tomorrow's")
     assert collector.refresh_names() == 1

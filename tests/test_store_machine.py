@@ -1,4 +1,4 @@
-"""The store against a plain dict: blocks of any raggedness, restarts, torn ends, crashes and seals, on both databases."""
+"""The store against a plain dict: ragged blocks, restarts, torn ends, crashes and seals, on both databases."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from collectors.contract import Part
 from collectors.store import put, put_torn, take_back
@@ -73,7 +80,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.model, self.torn = Model(), None
         with writing(self.engine) as connection:
             run = runs.make(connection, "project", "run", "/runs/run")
-            self.place = add(connection, Place("/runs/run/metrics.jsonl", "plain-jsonl", run_id=run, trainer="handwritten"))
+            self.place = add(
+                connection, Place("/runs/run/metrics.jsonl", "plain-jsonl", run_id=run, trainer="handwritten")
+            )
 
     def write(self, told: list[tuple[int, dict[str, float]]], *, torn: bool = False, crash: bool = False) -> None:
         block = block_of([step for step, _ in told], [record for _, record in told])
