@@ -8,12 +8,14 @@ window is a symptom: neither. No point adjustment (arXiv 2109.05257: it makes ra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from analyses.contract import RANK, Finding
+from analyses.contract import RANK, Finding, Floats
 
 AFTER = 50  # steps after an event's end that still belong to it
 SAMPLES = 1000  # bootstrap draws
@@ -127,47 +129,90 @@ def _every(run: Labelled) -> int:
 
 def score(outcomes: Sequence[Outcome], kind: str | None = None) -> Score:
     """All runs together; with `kind` only events of that kind and findings of the troubles that explain it."""
-    events = [each for o in outcomes for each in o.found if kind is None or each[0].kind == kind]
-    hits = sum(_about(finding, kind) for o in outcomes for finding in o.hits)
-    false = sum(_about(finding, kind) for o in outcomes for finding in o.false)
-    delays = [step - event.onset for event, step in events if step is not None]
-    timely = [step is not None and (event.fatal is None or step <= event.fatal) for event, step in events]
-    quiet = sum(o.quiet_steps for o in outcomes)
+    tallies = [_tally(outcome, kind) for outcome in outcomes]
+    hits, false, events, found, timely, quiet = _counts(tallies).sum(axis=0)
+    delays = [delay for tally in tallies for delay in tally.delays]
     return Score(
         precision=_share(hits, hits + false),
-        recall=_share(len(delays), len(events)),
-        in_time=_share(sum(timely), len(timely)),
+        recall=_share(found, events),
+        in_time=_share(timely, events),
         false_per_1000=_share(1000 * false, quiet),
-        delay_median=float(np.median(delays)) if delays else float("nan"),
-        delay_p90=float(np.percentile(delays, 90)) if delays else float("nan"),
-        events=len(events),
-        false=false,
+        delay_median=float(np.median(delays)) if delays else math.nan,
+        delay_p90=float(np.percentile(delays, 90)) if delays else math.nan,
+        events=int(events),
+        false=int(false),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What one run adds. counts: hits, false alarms, events, found, found in time, quiet steps."""
+
+    counts: tuple[int, int, int, int, int, int]
+    delays: tuple[int, ...]
+
+
+def _tally(outcome: Outcome, kind: str | None) -> _Tally:
+    events = [each for each in outcome.found if kind is None or each[0].kind == kind]
+    hits = sum(_about(finding, kind) for finding in outcome.hits)
+    false = sum(_about(finding, kind) for finding in outcome.false)
+    delays = [step - event.onset for event, step in events if step is not None]
+    timely = sum(step is not None and (event.fatal is None or step <= event.fatal) for event, step in events)
+    return _Tally((hits, false, len(events), len(delays), timely, outcome.quiet_steps), tuple(delays))
+
+
+def _counts(tallies: Sequence[_Tally]) -> Floats:
+    """(runs, 6)"""
+    return np.array([tally.counts for tally in tallies], np.float64).reshape(len(tallies), 6)
 
 
 def intervals(
     outcomes: Sequence[Outcome], kind: str | None = None, *, seed: int = 0, level: float = 0.95
 ) -> Mapping[str, tuple[float, float]]:
-    """Field of Score -> its bootstrap interval over runs (runs, not events: events of one run stand together)."""
+    """Field of Score -> its bootstrap interval over runs (runs, not events: events of one run stand together).
+
+    NaN where nothing could be counted."""
     rng = np.random.default_rng(seed)
-    drawn = [score([outcomes[i] for i in rng.integers(0, len(outcomes), len(outcomes))], kind) for _ in range(SAMPLES)]
-    fields: tuple[tuple[str, Callable[[Score], float]], ...] = (
-        ("precision", lambda s: s.precision),
-        ("recall", lambda s: s.recall),
-        ("in_time", lambda s: s.in_time),
-        ("false_per_1000", lambda s: s.false_per_1000),
-        ("delay_median", lambda s: s.delay_median),
-    )
+    tallies = [_tally(outcome, kind) for outcome in outcomes]
+    draws = rng.integers(0, max(1, len(tallies)), (SAMPLES if tallies else 0, len(tallies)))
+    hits, false, events, found, timely, quiet = _counts(tallies)[draws].sum(axis=1).T
+    delays = [[delay for i in draw for delay in tallies[i].delays] for draw in draws.tolist()]
     tails = (50 * (1 - level), 50 * (1 + level))
-    return {name: _tails([value(each) for each in drawn], tails) for name, value in fields}
+    with np.errstate(all="ignore"):
+        return {
+            "precision": _tails(hits / (hits + false), tails),
+            "recall": _tails(found / events, tails),
+            "in_time": _tails(timely / events, tails),
+            "false_per_1000": _tails(1000 * false / quiet, tails),
+            "delay_median": _tails(np.array([np.median(each) if each else math.nan for each in delays]), tails),
+        }
 
 
-def _tails(values: list[float], tails: tuple[float, float]) -> tuple[float, float]:
-    known = [value for value in values if np.isfinite(value)]
-    if not known:
-        return float("nan"), float("nan")
+def _tails(values: Floats, tails: tuple[float, float]) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return math.nan, math.nan
     low, high = np.percentile(known, tails)
     return float(low), float(high)
+
+
+def labelled(name: str, label: Mapping[str, Any], steps: Iterable[int]) -> Labelled:
+    """One entry of a `labels.json` (docs/backtest.md): its events, and what counts neither for nor against.
+
+    An event that the rows do not show (`observable` false) is not asked for. KeyError, TypeError or ValueError
+    where the entry is not of that shape.
+    """
+    events, ignored = [], [(str(kind), int(first), int(last)) for kind, first, last in label.get("ignore", [])]
+    for each in label["events"]:
+        kind, onset, end = str(each["type"]), int(each["onset"]), int(each["end"])
+        if each.get("neutral"):
+            continue
+        if not each.get("observable", True):
+            ignored.append((kind, onset, end + AFTER))
+            continue
+        fatal, begins = each.get("t_fatal"), each.get("rewind_to")
+        events.append(Event(kind, onset, end, fatal, begins))
+    return Labelled(name, tuple(events), tuple(steps), tuple(ignored))
 
 
 def _about(finding: Finding, kind: str | None) -> bool:
@@ -175,4 +220,4 @@ def _about(finding: Finding, kind: str | None) -> bool:
 
 
 def _share(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
+    return float(part / whole) if whole else math.nan

@@ -114,6 +114,24 @@ def check(
 
 @cli.command()
 @with_store
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def backtest(store: str | None, paths: Sequence[Path], as_json: bool) -> None:
+    """Replay logs (or, without PATHS, the store's runs) through the rules as they would have been seen live.
+
+    Where a labels.json stands beside the logs: how often the rules are right, how soon, and how sure that is.
+    """
+    from stepwell import backtesting
+
+    if paths:
+        backtesting.files(paths, as_json=as_json)
+    else:
+        engine, _settings = opened({"store": store})
+        backtesting.store(engine, as_json=as_json)
+
+
+@cli.command()
+@with_store
 @click.argument("run", nargs=-1)
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; standard output otherwise.")
