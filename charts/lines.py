@@ -24,6 +24,11 @@ NUMBER = (
     "datum.value == 0 ? '0' : abs(datum.value) >= 1e4 ? format(datum.value, '.3~s')"
     " : abs(datum.value) < 1e-3 ? format(datum.value, '.2~e') : format(datum.value, '.4~g')"
 )
+# On a log axis over more than a decade and a half only powers of ten are named.
+LOG_NUMBER = (
+    "domain('y')[1] / domain('y')[0] > 30 && abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) > 1e-6"
+    f" ? '' : {NUMBER}"
+)
 PERCENT = "format(datum.value, '.3~p')"
 EDGES = {"NaN": "triangle-right", "+inf": "triangle-up", "−inf": "triangle-down", "≤ 0": "triangle-left"}
 USUAL = Smoothing()
@@ -156,9 +161,9 @@ def _y(style: Style) -> Spec:
         "titleX": -34,
         "titleY": -8,
         "titleBaseline": "bottom",
-        "tickCount": 4,
+        "tickCount": 5 if style.log else 4,
         "minExtent": 36,
-        "labelExpr": PERCENT if style.unit == "fraction" else NUMBER,
+        "labelExpr": PERCENT if style.unit == "fraction" else LOG_NUMBER if style.log else NUMBER,
     }
     return {"field": "y", "type": "quantitative", "scale": scale, "axis": axis}
 

@@ -18,39 +18,29 @@ from db.series import Series
 Floats = NDArray[np.float64]
 
 X = {"step": "step", "tokens": "tokens", "hours": "hours since the first record", "time": "time (UTC)"}
-NEEDED = ("tokens_total", "tokens_per_step", "context_limit")  # quantities that the x axis and the stages are made of
+NEEDED = ("tokens_total", "tokens_per_step", "time_step", "context_limit")  # what x and the stages are made of
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The chosen x of one run. kind: a key of X."""
+    """The chosen x of one run. kind: a key of X; start: wall time of its first record.
+
+    total: for tokens and hours, what stands at each step where the log does not say it per record: (steps, x).
+    """
 
     kind: str
     start: float = float("nan")
-    tokens: Series | None = None
-    per_step: Series | None = None
+    total: tuple[Floats, Floats] | None = None
 
     def place(self, curve: Series) -> Floats:
         """x (n,) of every point of a curve; NaN where it is not known."""
+        if self.total is not None:
+            return np.interp(curve.steps, *self.total)
         if self.kind == "time":
             return curve.walls
         if self.kind == "hours":
             return (curve.walls - self.start) / 3600.0
-        if self.kind == "tokens":
-            return self._tokens_at(curve.steps.astype(np.float64))
-        return curve.steps.astype(np.float64)
-
-    def _tokens_at(self, steps: Floats) -> Floats:
-        known = self.tokens if self.tokens is not None else self.per_step
-        if known is None:
-            return np.full(len(steps), np.nan)
-        good = np.isfinite(known.values) & known.live
-        at, values = known.steps[good].astype(np.float64), known.values[good]
-        if not len(at):
-            return np.full(len(steps), np.nan)
-        order = np.argsort(at, kind="stable")
-        total = values[order] if self.tokens is not None else np.cumsum(values[order])
-        return np.interp(steps, at[order], total)
+        return curve.steps.astype(np.float64) if self.kind == "step" else np.full(len(curve), np.nan)
 
     def of_step(self, step: float, curve: Series) -> float:
         """x of a step, as the curve has it: of the first live record at or after it."""
@@ -59,9 +49,48 @@ class Axis:
         return float(known.min()) if len(known) else float("nan")
 
 
-def axis(kind: str, run_id: int, known: Mapping[tuple[int, str], Series], start: float) -> Axis:
-    """The x of a run. known: its NEEDED quantities; start: wall time of its first record."""
-    return Axis(kind, start, known.get((run_id, "tokens_total")), known.get((run_id, "tokens_per_step")))
+def axis(kind: str, run_id: int, known: Mapping[tuple[int, str], Series]) -> Axis:
+    """The x of a run. known: curves of the run, its NEEDED quantities among them.
+
+    Where the log carries no times, hours are added up from the time that each step took.
+    """
+    walls = _walls(run_id, known)
+    start = float(walls.min()) if len(walls) else float("nan")
+    if kind == "tokens":
+        return Axis(
+            kind, start, _total(known.get((run_id, "tokens_total")), 1.0) or _sum(known, run_id, "tokens_per_step")
+        )
+    if kind == "hours" and not timed(run_id, known):
+        return Axis(kind, start, _sum(known, run_id, "time_step", 3600.0))
+    return Axis(kind, start)
+
+
+def timed(run_id: int, known: Mapping[tuple[int, str], Series]) -> bool:
+    """Does the log carry times? If not, all records have the time at which the file was last written."""
+    walls = _walls(run_id, known)
+    return len(walls) > 0 and float(np.ptp(walls)) > 0
+
+
+def _walls(run_id: int, known: Mapping[tuple[int, str], Series]) -> Floats:
+    mine = [curve.walls for (run, _), curve in known.items() if run == run_id]
+    walls = np.concatenate(mine) if mine else np.empty(0)
+    return walls[np.isfinite(walls)]
+
+
+def _total(series: Series | None, per: float) -> tuple[Floats, Floats] | None:
+    """(steps, value / per) of the live line, for interpolation."""
+    if series is None:
+        return None
+    good = np.flatnonzero(np.isfinite(series.values) & series.live)
+    good = good[np.argsort(series.steps[good], kind="stable")]
+    return (series.steps[good].astype(np.float64), series.values[good] / per) if len(good) else None
+
+
+def _sum(
+    known: Mapping[tuple[int, str], Series], run_id: int, name: str, per: float = 1.0
+) -> tuple[Floats, Floats] | None:
+    each = _total(known.get((run_id, name)), per)
+    return None if each is None else (each[0], np.cumsum(each[1]))
 
 
 def curve(series: Series, axis: Axis, *, label: str, run_id: int, colour: str) -> Curve:

@@ -90,7 +90,8 @@ def answer(all_of_them: Sequence[Health]) -> str:
             f"{len(needy)} of {several(watched, 'running run')} {'needs' if len(needy) == 1 else 'need'} you: {what}."
         )
     elif live:
-        first = f"Nothing needs you: {'the live run is' if len(live) == 1 else f'all {len(live)} live runs are'} calm."
+        who = "the live run is" if len(live) == 1 else f"all {len(live):,} live runs are"
+        first = f"Nothing needs you: {who} calm."
     else:
         first = "No run is live."
     if stalled and not needy:

@@ -88,7 +88,7 @@ def course(label: str, series: Series) -> str:
         return ""
     before, after = float(values[:tenth].mean()), float(values[-tenth:].mean())
     spread = float(np.std(np.diff(values))) / np.sqrt(tenth)
-    if abs(after - before) <= 2 * spread:
+    if abs(after - before) <= max(2 * spread, 0.05 * abs(before)):
         return f"{label} stayed near {number(after)}"
     return f"{label} {'rose' if after > before else 'fell'} from {number(before)} to {number(after)}"
 

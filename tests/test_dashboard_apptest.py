@@ -353,8 +353,17 @@ def test_stages_are_bands_only_where_the_limit_changed() -> None:
 
 
 def test_tokens_add_up_where_only_those_of_a_step_are_logged() -> None:
-    axis = curves.Axis("tokens", per_step=replace(along(4), values=np.array([10.0, 20.0, 30.0, 40.0])))
-    assert axis.place(along(4)).tolist() == [10, 30, 60, 100]
+    each = replace(along(4), values=np.array([10.0, 20.0, 30.0, 40.0]))
+    assert curves.axis("tokens", 1, {(1, "tokens_per_step"): each}).place(along(4)).tolist() == [10, 30, 60, 100]
+    assert curves.axis("tokens", 1, {(1, "tokens_total"): each}).place(along(4)).tolist() == [10, 20, 30, 40]
+    assert np.isnan(curves.axis("tokens", 1, {}).place(along(4))).all()
+
+
+def test_hours_come_from_the_log_s_times_or_else_from_the_time_of_each_step() -> None:
+    took = replace(along(3), values=np.full(3, 1800.0))
+    assert curves.axis("hours", 1, {(1, "time_step"): took}).place(along(3)).tolist() == [0.5, 1.0, 1.5]
+    timed = replace(took, walls=np.array([1e9, 1e9 + 3600, 1e9 + 9000]))
+    assert curves.axis("hours", 1, {(1, "time_step"): timed}).place(timed).tolist() == [0.0, 1.0, 2.5]
 
 
 # -- launch

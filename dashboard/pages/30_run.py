@@ -62,11 +62,11 @@ def show_curves(run: Run, about: data.About, found: list[Finding], now: data.Pul
     if not known:
         st.markdown(":gray[None of the usual quantities is logged by this run; everything it does log is below.]")
     view = View(run, about, found, choice, known)
+    view.tell_of_x()
     drawn = [panel for panel in PANELS if view.has(panel)]
     missing = [panel.title.lower() for panel in PANELS if not view.has(panel)]
     parts.grid([(lambda panel=panel: view.panel(panel)) for panel in drawn])
     logged = data.metrics_of(url, run.id, now.versions.get(run.id, 0))
-    view.tell_of_x()
     tell_what_is_missing(missing if drawn else [], [metric for metric, _, _ in logged])
     validation(view, [metric for metric, _, _ in logged if metric.evaluation], cursor)
     everything(view, logged, cursor)
@@ -97,18 +97,16 @@ class View:
         self.run, self.about, self.found, self.choice, self.known = run, about, found, choice, known
         self.look = parts.look()
         self.colour = run_colour(self.look, run.id)
-        walls = [curve.walls[np.isfinite(curve.walls)] for curve in known.values()]
-        start = min((float(w.min()) for w in walls if len(w)), default=float("nan"))
-        self.axis = curves.axis(choice.x, run.id, known, start)
+        self.axis = curves.axis(choice.x, run.id, known)
         self.bands = curves.stages(known.get((run.id, "context_limit")), self.axis)
 
     def tell_of_x(self) -> None:
         """Say it when the log does not hold what was asked for as x."""
-        if self.choice.x == "tokens" and self.axis.tokens is None and self.axis.per_step is None:
+        if self.choice.x == "tokens" and self.axis.total is None:
             st.caption("This run logs no token counts: there is nothing to draw the curves over.")
-        walls = [curve.walls[np.isfinite(curve.walls)] for curve in self.known.values()]
-        if self.choice.x in ("hours", "time") and not any(np.ptp(wall) > 0 for wall in walls if len(wall)):
-            st.caption("This log carries no times: its records have the time at which the file was last written.")
+        if self.choice.x in ("hours", "time") and not curves.timed(self.run.id, self.known):
+            instead = " Hours are added up from the time of each step." if self.axis.total is not None else ""
+            st.caption(f"This log carries no times: all that is known is when the file was last written.{instead}")
 
     def has(self, panel: Panel) -> bool:
         return any((self.run.id, name) in self.known for name in panel.quantities)

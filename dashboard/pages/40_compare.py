@@ -145,8 +145,7 @@ def one_chart(name: str, chosen: Sequence[Run], known: dict[tuple[int, str], Ser
         series = known.get((run.id, name))
         if series is None:
             continue
-        walls = series.walls[np.isfinite(series.walls)]
-        axis = curves.axis(choice.x, run.id, known, float(walls.min()) if len(walls) else float("nan"))
+        axis = curves.axis(choice.x, run.id, known)
         label = run.name if [r.name for r in chosen].count(run.name) == 1 else f"{run.label} ({run.id})"
         made.append(curves.curve(series, axis, label=label, run_id=run.id, colour=run_colour(look, run.id)))
         if series.metric.caveat:
