@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from collectors import names
 from collectors.contract import Part
-from collectors.settings import flatten, settings
+from collectors.settings import flatten, settings, whose
 from db import latest, metrics, points, runs, sources
 from db.block import Block, Bools, Ints
 from db.metrics import Meant
@@ -84,7 +84,8 @@ def keep_config(connection: sa.Connection, place: Place, part: Part, project: st
     if part.run or part.project:
         runs.name_it(connection, place.run_id, None if project else part.project, part.run)
     if part.config:
-        runs.set_config(connection, place.run_id, flatten(part.config), settings(place.trainer, part.config))
+        canonical = settings(whose(place.trainer, part.config), part.config)
+        runs.set_config(connection, place.run_id, flatten(part.config), canonical)
 
 
 def _timed(block: Block, modified: float) -> Block:
@@ -143,6 +144,8 @@ class Writer:
         assert attempt is not None
         if not attempt.has_row:
             attempt = self._meet_first_row(attempt, part)
+        if attempt.line != attempt.number and int(part.steps.min()) < attempt.first_step:
+            self.superseded = True  # the older attempt still stands there, with later steps than these
         self.attempt = points.append(self.connection, attempt, ids, part, seal=not self.torn)
         if attempt.ends_at is None:
             latest.update(self.connection, self.place.run_id, ids, part)
