@@ -7,6 +7,7 @@ import importlib
 import os
 import pkgutil
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,30 +75,43 @@ def formats() -> dict[str, Format]:
     return {module.NAME: as_format(module) for module in modules}
 
 
-def walk(paths: Sequence[Path]) -> Iterator[Found]:
-    """Every file under the paths, each once, links followed once. Raises FileNotFoundError if a path is not there."""
+def walk(paths: Sequence[Path], unreadable: dict[Path, str] | None = None) -> Iterator[Found]:
+    """Every file under the paths, each once, links followed once. Raises FileNotFoundError if a path is not there.
+
+    unreadable: gets each file and folder that could not be looked into, and why.
+    """
+    problems = {} if unreadable is None else unreadable
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(path)
         root = path.resolve()
-        yield from _walk(root, root if root.is_dir() else root.parent, seen)
+        yield from _walk(root, root if root.is_dir() else root.parent, seen, problems)
 
 
-def _walk(path: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[Found]:
-    try:
-        stat = path.stat()
-        if (stat.st_dev, stat.st_ino) in seen:
-            return
-        seen.add((stat.st_dev, stat.st_ino))
-        if path.is_file():
-            yield Found(path, root, stat.st_size, stat.st_mtime)
-        elif path.is_dir():
-            for entry in sorted(os.scandir(path), key=lambda entry: _order(entry.name)):
-                if entry.name not in SKIPPED_FOLDERS and not entry.name.endswith(ENDINGS):
-                    yield from _walk(Path(entry.path), root, seen)
-    except OSError:
-        return  # gone or unreadable since it was listed: the next pass will see
+def _walk(top: Path, root: Path, seen: set[tuple[int, int]], unreadable: dict[Path, str]) -> Iterator[Found]:
+    waiting = [top]
+    while waiting:
+        path = waiting.pop()
+        try:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            if stat.S_ISREG(status.st_mode):
+                yield Found(path, root, status.st_size, status.st_mtime)
+            elif stat.S_ISDIR(status.st_mode):
+                waiting += reversed(_inside(path))
+        except FileNotFoundError:
+            continue  # gone since it was listed, or a link to nowhere
+        except OSError as error:
+            unreadable[path] = error.strerror or str(error)
+
+
+def _inside(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        names = [one.name for one in entries if one.name not in SKIPPED_FOLDERS and not one.name.endswith(ENDINGS)]
+    return [folder / name for name in sorted(names, key=_order)]
 
 
 def _order(name: str) -> list[tuple[int, int, str]]:
@@ -106,17 +120,13 @@ def _order(name: str) -> list[tuple[int, int, str]]:
 
 
 def recognise(path: Path) -> Format | None:
-    """The format of a file, by its content; None if no reader claims it."""
-    try:
-        with Log(path) as log:
-            head = log.read(0, HEAD)
-            sample = Sample(path, head, head)
-            found = _claimed(sample)
-            if found is None and len(head) == HEAD and _is_text(head):
-                found = _claimed(Sample(path, head, log.read(0, MORE)))
-            return found
-    except OSError:
-        return None
+    """The format of a file, by its content; None if no reader claims it. Raises OSError."""
+    with Log(path) as log:
+        head = log.read(0, HEAD)
+        found = _claimed(Sample(path, head, head))
+        if found is None and len(head) == HEAD and _is_text(head):
+            found = _claimed(Sample(path, head, log.read(0, MORE)))
+        return found
 
 
 def _claimed(sample: Sample) -> Format | None:
@@ -130,7 +140,7 @@ def _is_text(head: bytes) -> bool:
 
 def identify(found: Found, fmt: Format, part: Part, project: str | None) -> Identity:
     """Where a log belongs: the name in its own config first, then what its file's name says, then its folder."""
-    folder, stem = _lifted(found.path.parent, found.root), _stem(found.path)
+    folder, stem = lifted(found.path.parent, found.root), _stem(found.path)
     relative = folder.relative_to(found.root).as_posix() if folder.is_relative_to(found.root) else folder.name
     name = found.root.name if relative == "." else relative
     project = project or part.project or found.root.name
@@ -144,7 +154,7 @@ def identify(found: Found, fmt: Format, part: Part, project: str | None) -> Iden
     return Identity(project, name, f"{folder}#{own}")
 
 
-def _lifted(folder: Path, root: Path) -> Path:
+def lifted(folder: Path, root: Path) -> Path:
     """Out of checkpoint-80/ or runs/Nov20_10-00-00/: those are places inside a run, not its name."""
     while LIFTED.fullmatch(folder.name) and folder != root and folder.is_relative_to(root):
         folder = folder.parent

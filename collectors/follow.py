@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collectors import discover, names
+from collectors import configs, discover, names
 from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
 from collectors.store import keep_config, put, put_torn, take_back, understand
@@ -21,11 +21,11 @@ from collectors.tail import MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
-from db.sources import Overtaken, Place, add, claim, hold, places, set_aside
+from db.sources import Overtaken, Place, add, claim, hold, places, rename, set_aside
 
 PIECE = 8 << 20
 LONGEST_LINE = 64 << 20
-WHOLE_LIMIT = 512 << 20
+WHOLE_LIMIT = 64 << 20  # bytes; what JSON makes of them in memory is several times that
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ class Collector:
     def __init__(self, engine: sa.Engine, paths: Sequence[Path], project: str | None = None) -> None:
         self.engine, self.paths, self.project = engine, [Path(path) for path in paths], project
         self.refused: dict[Path, Refused] = {}
+        self.unreadable: dict[Path, str] = {}  # what could not be opened or listed, and why
+        self.config_files: list[Found] = []
+        self._logs: list[Found] = []
+        self._configs_read: list[Found] | None = None  # those that the runs have been told of
         self.places: dict[str, Place] | None = None  # as this collector left them; a stale one fails its claim
 
     def refresh_names(self) -> int:
@@ -62,9 +66,26 @@ class Collector:
         if self.places is None:
             with reading(self.engine) as connection:
                 self.places = places(connection)
-        known, found = self.places, list(discover.walk(self.paths))
+        known, found = self.places, self._walk()
         self._follow_renames(found, known)
         return [(one, known.get(str(one.path))) for one in found if self._is_news(one, known.get(str(one.path)))]
+
+    def _walk(self) -> list[Found]:
+        """Every file that may be a log; what may be a config is put aside for `read_configs`."""
+        self.unreadable = {}
+        found = list(discover.walk(self.paths, self.unreadable))
+        alone = [one for path in self.paths if path.is_file() for one in configs.beside(path.resolve())]
+        self.config_files = [*(one for one in found if configs.is_config(one.path)), *alone]
+        self._logs = [one for one in found if not configs.is_config(one.path)]
+        return self._logs
+
+    def read_configs(self) -> int:
+        """Tell the runs what the config files beside their logs say; after a pass. Returns to how many it was news."""
+        if self.config_files == self._configs_read or self.places is None:
+            return 0
+        self._configs_read = self.config_files
+        known = [(log, self.places[str(log.path)]) for log in self._logs if str(log.path) in self.places]
+        return configs.of_runs(self.engine, known, self.config_files, self.unreadable) if self.config_files else 0
 
     def _is_news(self, found: Found, place: Place | None) -> bool:
         if place is not None:
@@ -84,7 +105,7 @@ class Collector:
             if before is not None:
                 with writing(self.engine) as connection:
                     hold(connection, before)
-                    known[str(one.path)] = claim(connection, replace(before, path=str(one.path)))
+                    known[str(one.path)] = claim(connection, rename(connection, before, str(one.path)))
                 del known[before.path]
 
     def known(self) -> list[FileReport]:
@@ -103,9 +124,14 @@ class Collector:
                 with reading(self.engine) as connection:
                     place = places(connection, [str(found.path)]).get(str(found.path))
                 continue
-            except OSError:
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                self.unreadable[found.path] = error.strerror or str(error)
                 return None
             if report is not None and self.places is not None:
+                if report.place.path not in self.places:
+                    self._configs_read = None  # a new log: its run may have a config
                 self.places[report.place.path] = report.place
             return report
 
@@ -219,7 +245,10 @@ def _torn(fmt: Format, rest: bytes, memory: dict[str, Any], log: Log) -> Part | 
 
 def _whole(log: Log, fmt: Format, place: Place) -> _Step:
     """A document that its writer rewrites: read from its start, and only what it adds to the last time is new."""
-    data = log.read(0, WHOLE_LIMIT)
+    data = log.read(0, WHOLE_LIMIT + 1)
+    if len(data) > WHOLE_LIMIT:
+        too_large = Unread(1, f"a document of over {WHOLE_LIMIT >> 20} MiB is not read")
+        return _Step(Part(), _where(log, place.offset, place.memory), torn=Part(unread=[too_large]))
     memory = copy.deepcopy(place.memory)
     part = fmt.read(data, memory.setdefault("reader", {}), torn=False)
     if not part.used:  # half written: what was stored stands, the next pass reads it again

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from collectors.names import table
+from collectors.names import HANDWRITTEN, headers, table
 
 Scalar = str | int | float | bool | None
 
@@ -37,6 +37,15 @@ def settings(trainer: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if str(flat.get("eval_strategy", "")).lower() == "no":  # transformers keeps an eval_steps that it ignores
         found.pop("eval_every", None)
     return found
+
+
+def whose(trainer: str, config: Mapping[str, Any]) -> str:
+    """Whose config this is: the run's trainer's, or where its names told none, that of who knows most of its keys."""
+    if trainer not in ("", HANDWRITTEN):
+        return trainer
+    found = {other: len(settings(other, config)) for other in sorted(headers()) if other != HANDWRITTEN}
+    best = max(found, key=lambda other: found[other])
+    return best if found[best] > max(len(settings(HANDWRITTEN, config)), 2) else HANDWRITTEN
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -167,19 +167,28 @@ def unread_of(connection: sa.Connection, source_ids: Collection[int]) -> dict[in
     return found
 
 
-def set_config(connection: sa.Connection, run_id: int, flat: Mapping[str, Any], canonical: Mapping[str, Any]) -> None:
-    """Merge settings over those known. flat: as the trainer names them, secrets are redacted here, before they are
-    stored; canonical: as Stepwell names them."""
-    _replace(connection, config, run_id, "key", redact(flat))
-    _replace(connection, settings, run_id, "name", canonical)
+def set_config(
+    connection: sa.Connection,
+    run_id: int,
+    flat: Mapping[str, Any],
+    canonical: Mapping[str, Any],
+    *,
+    under: bool = False,
+) -> None:
+    """Merge settings over those known, or under them. flat: as the trainer names them, secrets are redacted here,
+    before they are stored; canonical: as Stepwell names them."""
+    _merge(connection, config, run_id, "key", redact(flat), under=under)
+    _merge(connection, settings, run_id, "name", canonical, under=under)
 
 
-def _replace(connection: sa.Connection, table: sa.Table, run_id: int, key: str, values: Mapping[str, Any]) -> None:
-    if values:
-        these = (table.c.run_id == run_id) & table.c[key].in_(list(values))
-        connection.execute(sa.delete(table).where(these))
-        rows = [{"run_id": run_id, key: name, "value": json.dumps(v, default=str)} for name, v in values.items()]
-        connection.execute(sa.insert(table), rows)
+def _merge(
+    connection: sa.Connection, table: sa.Table, run_id: int, key: str, values: Mapping[str, Any], *, under: bool
+) -> None:
+    rows = [{"run_id": run_id, key: name, "value": json.dumps(values[name], default=str)} for name in sorted(values)]
+    if rows:
+        new, where = insert_new(connection, table), ["run_id", key]
+        over = new.on_conflict_do_update(index_elements=where, set_={"value": new.excluded.value})
+        connection.execute(new.on_conflict_do_nothing() if under else over, rows)
 
 
 def config_of(connection: sa.Connection, run_id: int) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def one_pass(collector: Collector, *, bar: bool = False) -> list[FileReport]:
     long = sum(found.size for found, _place in pending) > LONG_WORK
     with click.progressbar(pending, label="reading", hidden=not (bar and long), item_show_func=_name) as steps:
         reports = [collector.read(found, place) for found, place in steps]
+    collector.read_configs()
     link_runs(collector.engine)
     return [report for report in reports if report is not None]
 
@@ -64,7 +65,7 @@ def _follow(collector: Collector) -> None:
                     click.echo(
                         f"{report.place.path}: step {report.place.last_step}, {report.new_points:,} points", err=True
                     )
-            if any(news):
+            if collector.read_configs() or any(news):
                 link_runs(collector.engine)
                 _judge(collector.engine, [report for report in news if report is not None])
     except KeyboardInterrupt:
@@ -94,11 +95,15 @@ def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) ->
         file |= {"last_step": place.last_step, "unread": unread, "unread_count": place.unread + len(torn)}
         files.append(file | {"new_points": fresh.get(place.path, 0)})
     refused = sorted(str(path) for path in collector.refused)
-    return {"files": files, "runs": len(names), "points": sum(fresh.values()), "not_logs": refused}
+    unreadable = [{"path": str(path), "why": why} for path, why in sorted(collector.unreadable.items())]
+    counts = {"runs": len(names), "points": sum(fresh.values())}
+    return {"files": files, **counts, "not_logs": refused, "unreadable": unreadable}
 
 
 def _tell(summary: dict[str, Any]) -> None:
     files = summary["files"]
+    for one in summary["unreadable"]:
+        click.secho(f"not read: {one['path']}: {one['why']}", fg="red")
     if not files:
         click.echo("No log was recognised here. Formats: verl, TRL, TensorBoard, JSONL, CSV (docs/trainers.md).")
         return
