@@ -70,6 +70,8 @@ def check(engine: sa.Engine, *, now: float, live_for: float | None, run_ids: Col
         if live_for is not None:
             report.stale = _stale(connection, tasks, now)
     report.findings = _once_per_run(found, report)
+    if live_for is None:  # that a live pass once found no new rows says nothing about a run that is over
+        report.findings = [one for one in report.findings if (one.trouble, one.state) != ("stalled", "firing")]
     return report
 
 

@@ -32,8 +32,8 @@ def points(connection: sa.Connection, run_ids: Collection[int], *, history: bool
         ids = [metric.id for metric in metrics_ever(connection, run.id)]
         for start in range(0, len(ids), METRICS_AT_ONCE):
             curves = series(connection, [run.id], ids[start : start + METRICS_AT_ONCE], history=history)
-            for curve in curves.values():
-                yield _batch(run.project, run.name, by_number, curve)
+            for key in sorted(curves, key=lambda key: curves[key].metric.name):
+                yield _batch(run.project, run.name, by_number, curves[key])
 
 
 def _batch(project: str, run: str, paths: dict[int, str], curve: Series) -> pa.RecordBatch:

@@ -26,9 +26,7 @@ def main() -> None:
     from db.engine import StoreError
 
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(cli(standalone_mode=False) or 0)  # click hands the code of an Exit back as a value
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE)
@@ -206,7 +204,9 @@ def link(store: str | None, run: str, after: str) -> None:
 
 
 @cli.command()
-@click.option("--folder", type=click.Path(path_type=Path), default="demo", show_default=True, help="Where its stores live.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default="demo", show_default=True, help="Where its stores live."
+)
 @click.option("--port", type=int, default=8501, show_default=True, help="Of the dashboard; the next free one is taken.")
 @click.option("--mlflow-port", type=int, default=5000, show_default=True)
 @click.option("--serve/--no-serve", default=True, help="Open the dashboard and MLflow's UI.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,21 +57,24 @@ def _name(step: Any) -> str:
 
 
 def _follow(collector: Collector) -> None:
+    """Pass after pass until SIGINT or SIGTERM, which end it between two files, never inside a transaction."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     click.echo("following; stop with Ctrl-C", err=True)
-    try:
-        while True:
-            time.sleep(POLL)
-            news = [collector.read(found, place) for found, place in collector.pending()]
-            for report in news:
-                if report is not None and report.new_points:
-                    click.echo(
-                        f"{report.place.path}: step {report.place.last_step}, {report.new_points:,} points", err=True
-                    )
-            if collector.read_configs() or any(news):
-                link_runs(collector.engine)
-                _judge(collector.engine, [report for report in news if report is not None])
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+    while not stop.wait(POLL):
+        news: list[FileReport] = []
+        for found, place in collector.pending():
+            report = None if stop.is_set() else collector.read(found, place)
+            if report is not None and report.new_points:
+                news.append(report)
+                click.echo(
+                    f"{report.place.path}: step {report.place.last_step}, {report.new_points:,} points", err=True
+                )
+        if news:
+            link_runs(collector.engine)
+            _judge(collector.engine, news)
+    click.echo("stopped", err=True)
 
 
 def _judge(engine: sa.Engine, news: list[FileReport]) -> None:

@@ -27,7 +27,8 @@ def demo(folder: Path, port: int, mlflow_port: int, *, serve: bool) -> None:
     store, uri = f"sqlite:///{folder / 'store.db'}", f"sqlite:///{folder / 'mlflow.db'}"
     folder.mkdir(parents=True, exist_ok=True)
     engine = open_store(store)
-    reports = one_pass(Collector(engine, [samples()]))
+    # The runs that were really trained; sample_runs/formats/ only shows what other trainers' files look like.
+    reports = one_pass(Collector(engine, [samples() / "trl", samples() / "verl"]))
     firing = check(engine, now=time.time(), live_for=None).firing("warning")
     click.echo(f"collected {len(reports)} new files of sample_runs/ into {store}")
     click.echo(f"judged: {len({one.run_id for one in firing})} runs have something firing (stepwell check --all)")
@@ -48,7 +49,9 @@ def _serve(store: str, uri: str, port: int, mlflow_port: int) -> None:
     quiet = subprocess.DEVNULL
     servers = [
         subprocess.Popen(dashboard_command(store, port, HOST), env=environment, stdout=quiet),
-        subprocess.Popen(ui_command(uri, mlflow_port, HOST), env={**environment, **UI_ENVIRONMENT}, stdout=quiet, stderr=quiet),
+        subprocess.Popen(
+            ui_command(uri, mlflow_port, HOST), env={**environment, **UI_ENVIRONMENT}, stdout=quiet, stderr=quiet
+        ),
     ]
     try:
         for name, number in (("dashboard", port), ("MLflow", mlflow_port)):

@@ -1,0 +1,5 @@
+"""`python -m stepwell` is the command too."""
+
+from stepwell.cli import main
+
+main()
