@@ -66,11 +66,12 @@ class Place:
 
 NAMES = [name for name in Place.__dataclass_fields__ if name != "attempt"]
 COLUMNS = [sources.c[name] for name in NAMES]
+FIXED = ("id", "run_id", "path")  # a claim leaves these out: to name an indexed column is to write its index again
 HOLD = Prepared(sa.select(sources.c.version).where(sources.c.id == sa.bindparam("of")).with_for_update())
 CLAIM = Prepared(
     sa.update(sources)
     .where(sources.c.id == sa.bindparam("of"), sources.c.version == sa.bindparam("at"))
-    .values({name: sa.bindparam(name) for name in NAMES if name != "id"})
+    .values({name: sa.bindparam(name) for name in NAMES if name not in FIXED})
 )
 
 
@@ -108,6 +109,12 @@ def hold(connection: sa.Connection, place: Place) -> None:
     Raises Overtaken."""
     if HOLD.run(connection, {"of": place.id}).scalar() != place.version:
         raise Overtaken(place.path)
+
+
+def rename(connection: sa.Connection, place: Place, path: str) -> Place:
+    """The file has moved; to be claimed in the same transaction."""
+    connection.execute(sa.update(sources).where(sources.c.id == place.id).values(path=path))
+    return replace(place, path=path)
 
 
 def claim(connection: sa.Connection, place: Place) -> Place:
