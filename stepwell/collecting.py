@@ -68,10 +68,9 @@ def _follow(collector: Collector) -> None:
             report = None if stop.is_set() else collector.read(found, place)
             if report is not None and report.new_points:
                 news.append(report)
-                click.echo(
-                    f"{report.place.path}: step {report.place.last_step}, {report.new_points:,} points", err=True
-                )
-        if news:
+                now = report.place
+                click.echo(f"{now.path}: step {now.last_step}, {report.new_points:,} points", err=True)
+        if collector.read_configs() or news:
             link_runs(collector.engine)
             _judge(collector.engine, news)
     click.echo("stopped", err=True)

@@ -14,7 +14,7 @@ import click
 
 from alerts.check import check
 from collectors.follow import Collector
-from dashboard.launch import command as dashboard_command
+from dashboard import launch as dashboard
 from db.engine import open_store
 from db.mlflow_mirror import UI_ENVIRONMENT, mirror, ui_command
 from stepwell.collecting import one_pass
@@ -45,13 +45,10 @@ def samples() -> Path:
 
 
 def _serve(store: str, uri: str, port: int, mlflow_port: int) -> None:
-    environment = {**os.environ, "STEPWELL_STORE": store}
-    quiet = subprocess.DEVNULL
+    quiet, mlflow = subprocess.DEVNULL, {**os.environ, **UI_ENVIRONMENT}
     servers = [
-        subprocess.Popen(dashboard_command(store, port, HOST), env=environment, stdout=quiet),
-        subprocess.Popen(
-            ui_command(uri, mlflow_port, HOST), env={**environment, **UI_ENVIRONMENT}, stdout=quiet, stderr=quiet
-        ),
+        subprocess.Popen(dashboard.command(port, HOST), env=dashboard.environment(store), stdout=quiet),
+        subprocess.Popen(ui_command(uri, mlflow_port, HOST), env=mlflow, stdout=quiet, stderr=quiet),
     ]
     try:
         for name, number in (("dashboard", port), ("MLflow", mlflow_port)):

@@ -8,7 +8,7 @@ import subprocess
 import click
 import sqlalchemy as sa
 
-from db.mlflow_mirror import MirrorAway, ui_command
+from db.mlflow_mirror import UI_ENVIRONMENT, MirrorAway, ui_command
 from db.mlflow_mirror import mirror as copy
 
 AWAY = 3
