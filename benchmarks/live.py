@@ -40,8 +40,9 @@ def lines(folder: Path) -> Iterator[Line]:
 
 def follow(folder: Path, text: list[bytes]) -> tuple[list[float], float, float]:
     """(CPU seconds of each pass, mean CPU seconds in the store, mean bytes written), past the first ten steps."""
-    log = folder / f"{len(list(folder.iterdir()))}.log"
-    collector = Clocked(sqlite_store(folder), [log])
+    log = folder / f"{len(list(folder.iterdir()))}" / "run" / "train.log"
+    log.parent.mkdir(parents=True)
+    collector = Clocked(sqlite_store(folder), [log.parent.parent])
     passes: list[float] = []
     for i, line in enumerate(text):
         with log.open("ab") as file:

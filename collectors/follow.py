@@ -75,8 +75,9 @@ class Collector:
         self.unreadable = {}
         found = list(discover.walk(self.paths, self.unreadable))
         alone = [one for path in self.paths if path.is_file() for one in configs.beside(path.resolve())]
-        self.config_files = [*(one for one in found if configs.is_config(one.path)), *alone]
-        self._logs = [one for one in found if not configs.is_config(one.path)]
+        settings = {one.path for one in found if configs.is_config(one.path)}
+        self.config_files = [*(one for one in found if one.path in settings), *alone]
+        self._logs = [one for one in found if one.path not in settings] if settings else found
         return self._logs
 
     def read_configs(self) -> int:

@@ -106,7 +106,7 @@ class Writer:
         known = metrics.ids_of(self.connection, self.place.trainer, block.names, understand)
         ids = np.fromiter(map(known.__getitem__, block.names), np.int64, len(block.names))
         for start, stop, opens in self._stretches(block, ids):
-            part = block.rows(start, stop)
+            part = block if stop - start == len(block) else block.rows(start, stop)
             if opens:
                 if self.torn and start:
                     return  # one attempt is all that can be taken back; the next pass reads the rest
@@ -119,7 +119,7 @@ class Writer:
 
     def _stretches(self, block: Block, ids: Ints) -> Iterator[tuple[int, int, bool]]:
         """(start, stop, opens a new attempt) of the longest stretches in which no metric repeats a step."""
-        forward = bool((np.diff(block.steps) > 0).all())
+        forward = len(block) == 1 or bool((np.diff(block.steps) > 0).all())
         if self.attempt is not None and forward and block.steps[0] > self.attempt.last_step:
             yield 0, len(block), False
             return

@@ -7,7 +7,7 @@ A place is moved in the same transaction as the points that came from before it,
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -135,8 +135,10 @@ def _columns(place: Place) -> dict[str, Any]:
     }
 
 
-def set_aside(connection: sa.Connection, place: Place, lines: Iterable[tuple[int, str]]) -> Place:
+def set_aside(connection: sa.Connection, place: Place, lines: Collection[tuple[int, str]]) -> Place:
     """Record (line, why) of what could not be read."""
+    if not lines:
+        return place
     found = [{"source_id": place.id, "line": line, "why": why[:500]} for line, why in lines]
     kept = found[: max(0, MOST_UNREAD - place.unread)]
     if kept:
