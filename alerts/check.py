@@ -171,7 +171,7 @@ def rules_fingerprint() -> str:
 
 
 def _once_per_run(found: list[Finding], report: Report) -> list[Finding]:
-    """One history told in two containers gives each trouble twice: keep that of the container that was read furthest."""
+    """One history told in two containers gives each trouble twice: keep that of the one that was read furthest."""
     best: dict[tuple[int, str], tuple[tuple[int, int], str]] = {}
     for one in found:
         source = report.sources[one.source_id]

@@ -97,4 +97,4 @@ def as_format(module: ModuleType) -> Format:
     ]
     if lacking:
         raise TypeError(f"{module.__name__} is no reader: it lacks {', '.join(lacking)}")
-    return module  # type: ignore[return-value]
+    return module

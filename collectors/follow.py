@@ -21,6 +21,7 @@ from collectors.tail import MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
+from db.understood import remember_how
 from db.sources import Overtaken, Place, add, claim, hold, places, rename, set_aside
 
 PIECE = 8 << 20
@@ -59,6 +60,8 @@ class Collector:
     def refresh_names(self) -> int:
         """Understand the stored names by today's tables; no log is read again. Returns how many rows changed."""
         with writing(self.engine) as connection:
+            if not metrics.is_fresh(connection, names.fingerprint()):
+                remember_how(connection, {trainer: table.how for trainer, table in names.tables().items()})
             return metrics.refresh(connection, understand, names.fingerprint())
 
     def pending(self) -> list[tuple[Found, Place | None]]:

@@ -18,6 +18,10 @@ A table opens with what the trainer is told by, then names, then patterns, then 
 
     [patterns]                             # in order; {group} of the pattern may stand in the quantity
     '^critic/score/(?P<stat>mean|max|min)$' = "score_{stat}"
+
+    [how]                                  # what to switch on where a quantity is missing (db/understood.py, WANTED)
+    log = "trainer.logger=['console','file']: the container that loses least"
+    kl_ref = "actor_rollout_ref.actor.use_kl_loss=true"
 """
 
 from __future__ import annotations
@@ -105,6 +109,7 @@ class Table:
     names: Mapping[str, Any]
     patterns: tuple[Pattern, ...]
     settings: Mapping[str, Any]
+    how: Mapping[str, str]
 
     @property
     def trainer(self) -> str:
@@ -139,6 +144,16 @@ def is_training(trainer: str, name: str) -> bool:
     """Whether a record that holds this name is a row: neither an evaluation nor a summary (HOUSE.md)."""
     header = table(trainer).header
     return not _any(header.evaluation, name) and not _any(header.aside, name)
+
+
+def evidence(trainer: str, names: Iterable[str]) -> list[str]:
+    """Those of the names that this trainer, or one that it descends from, is told by."""
+    found = headers().get(trainer, headers()[HANDWRITTEN])
+    patterns = list(found.signature)
+    while found.extends is not None:
+        found = headers()[found.extends]
+        patterns += found.signature
+    return [name for name in names if any(pattern.match(name) for pattern in patterns)]
 
 
 def recognise(names: Iterable[str], hint: str | None = None) -> str:
@@ -264,6 +279,7 @@ def _table(trainer: str) -> Table:
         names={**(elder.names if elder else {}), **raw.get("names", {})},
         patterns=patterns + (elder.patterns if elder else ()),
         settings={**(elder.settings if elder else {}), **raw.get("settings", {})},
+        how={**(elder.how if elder else {}), **raw.get("how", {})},
     )
 
 

@@ -25,8 +25,12 @@ class Log:
         self.file: BinaryIO = path.open("rb")
         self.stat = os.fstat(self.file.fileno())
         self.compressed = self.file.read(2) == GZIP
+        self.file.seek(0)
         self.problem: str | None = None
-        self._rewind()
+        self._ready = bytearray()  # decompressed, not yet asked for
+        self._at = 0  # decompressed bytes so far
+        self._pending = b""
+        self._inflater = zlib.decompressobj(wbits=31)
 
     def __enter__(self) -> Log:
         return self
@@ -52,9 +56,8 @@ class Log:
     def _rewind(self) -> None:
         self.file.seek(0)
         self._inflater = zlib.decompressobj(wbits=31)
-        self._ready: bytearray = bytearray()
-        self._at: int = 0  # decompressed bytes so far
-        self._pending: bytes = b""
+        self._ready.clear()
+        self._at, self._pending = 0, b""
 
     def _skip_to(self, offset: int) -> None:
         while self._at < offset:

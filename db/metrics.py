@@ -70,10 +70,14 @@ def _known(connection: sa.Connection, trainer: str, names: Collection[str]) -> d
     return {name: number for name, number in connection.execute(query) if name in wanted}
 
 
+def is_fresh(connection: sa.Connection, fingerprint: str) -> bool:
+    """Whether the rows have their meaning from these tables of names."""
+    return connection.scalar(sa.select(facts.c.value).where(facts.c.key == "names")) == fingerprint
+
+
 def refresh(connection: sa.Connection, understand: Understand, fingerprint: str) -> int:
     """Give every row today's meaning if the tables of names have changed. Returns how many rows changed."""
-    known = connection.scalar(sa.select(facts.c.value).where(facts.c.key == "names"))
-    if known == fingerprint:
+    if is_fresh(connection, fingerprint):
         return 0
     changed = 0
     for metric in _metrics(connection.execute(sa.select(metrics))):

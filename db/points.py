@@ -104,7 +104,7 @@ def _write_chunks(connection: sa.Connection, attempt_id: int, seq: int, ids: np.
     axis = {"attempt_id": attempt_id, "seq": seq, "n": len(block)}
     connection.execute(INSERT_AXIS, {**axis, "steps": block.steps.tobytes(), "walls": block.walls.tobytes()})
     columns = np.ascontiguousarray(block.values.T)
-    full = [True] * len(ids) if block.present is None else block.present.all(axis=0).tolist()
+    full = np.ones(len(ids), bool) if block.present is None else np.logical_and.reduce(block.present)
     rows = []
     for column, metric_id in enumerate(ids.tolist()):
         values, positions = columns[column], None
@@ -125,7 +125,7 @@ def _seal_tail(connection: sa.Connection, attempt_id: int) -> None:
     if not rows:
         return
     members = keyset_members(connection, {row.keyset_id for row in rows})
-    union = np.unique(np.concatenate([*members.values()]))
+    union = np.array(sorted(set(np.concatenate([*members.values()]).tolist())), np.int32)
     columns = {one: np.searchsorted(union, ids) for one, ids in members.items()}
     n = sum(row.n for row in rows)
     values, present, start = np.full((n, len(union)), np.nan), np.zeros((n, len(union)), bool), 0

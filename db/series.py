@@ -180,7 +180,7 @@ def metrics_ever(connection: sa.Connection, run_id: int) -> list[Metric]:
     of_tail = keyset_metrics.c.keyset_id == tail.c.keyset_id
     waiting = sa.select(keyset_metrics.c.metric_id).join(tail, of_tail).where(tail.c.attempt_id.in_(mine))
     ids = set(connection.execute(sealed.union(waiting)).scalars())
-    return sorted(by_id(connection, ids).values(), key=lambda metric: metric.name)
+    return sorted((one for one in by_id(connection, ids).values() if one.id in ids), key=lambda metric: metric.name)
 
 
 def _tries(connection: sa.Connection, run_ids: Collection[int]) -> dict[int, _Try]:

@@ -1,7 +1,9 @@
 """Training reward rises and the held-out score does not: the policy has found what the reward overlooks.
 
 Judged at each evaluation: the gap between the recent training reward and the score, against the gap of earlier
-evaluations in units of its own noise. Only a gap that opens because reward rises counts.
+evaluations in units of its own noise. Only a gap that opens because reward rises counts. A trick works on every
+prompt alike, skill does not: where groups in which nothing was right vanish and those in which all is right hardly
+grow, less of a gap is enough, and a reward that leaps between two evaluations is not waited for.
 """
 
 from __future__ import annotations
@@ -21,12 +23,21 @@ from analyses.words import joined, number
 
 TROUBLE = "reward_hacking"
 NEEDS = (("reward_mean", "score_mean"), ("val_score",))
-USES = ("val_n", "val_k", "response_length_mean", "group_all_right_fraction", "format_reward_mean")
+USES = (
+    "val_n",
+    "val_k",
+    "response_length_mean",
+    "group_all_right_fraction",
+    "group_all_wrong_fraction",
+    "format_reward_mean",
+)
 
 SURE = 5.0  # deviations of the gap in one evaluation
 SUM, DRIFT = 6.0, 1.0  # CUSUM over evaluations: alarm level, deviations that are forgiven each time
 LIKELY = 2.0  # deviations that an alarm needs in any case
+VANISHED = 0.4  # of the share of groups in which nothing was right, when a trick is suspected
 FOLLOWS = 0.4  # the share of reward's rise that the score must at least have made
+WORTH = 0.12  # of what was left to gain (of a reward between 0 and 1): a rise worth a word
 LEAST = 3  # earlier evaluations
 EVALUATIONS = 12  # remembered
 SOURCE = "dynamics 5.3: Steering RL Training (alignmentforum), arXiv 2606.16062"
@@ -77,7 +88,8 @@ class Gap:
     @property
     def opened(self) -> bool:
         rise, gain = self.reward - self.reward_before, self.score - self.score_before
-        return rise > 0 and gain <= FOLLOWS * rise
+        left = 1 - self.reward_before if 0 <= self.reward_before <= 1 and self.reward <= 1 else 0.0
+        return rise > WORTH * left and gain <= FOLLOWS * rise
 
 
 def judge(series: Series, context: Context) -> Judged:
@@ -85,25 +97,49 @@ def judge(series: Series, context: Context) -> Judged:
     gaps: list[Gap | None] = [None] * len(score)
     known: list[list[float]] = [list(each) for each in series.memory.get("evaluations", [])]
     stage = series.memory.get("stage")
-    reward, noise = measure.recent(series, series.main, 5), measure.wobble(series, series.main)
+    reward, noise = _recent_reward(series), measure.wobble(series, series.main)
     counts = [series.column(name)[series.new] for name in ("val_n", "val_k")]
-    for i in np.flatnonzero(np.isfinite(score) & np.isfinite(noise)):
+    every_prompt = _every_prompt(series, reward)
+    error = float(series.memory.get("error", 0.0))
+    for i in np.flatnonzero(np.isfinite(noise) & (np.isfinite(score) | every_prompt)):
         if stage != int(series.stages[series.fresh + i]):
             stage, known = int(series.stages[series.fresh + i]), []
+        if not np.isfinite(score[i]):  # between two evaluations: against the last score
+            if len(known) > LEAST:
+                gaps[i] = _gap(known, float(reward[i]), known[-1][2], np.hypot(0.6 * float(noise[i]), error))
+            continue
         error = _error(float(score[i]), *(float(count[i]) for count in counts))
         gaps[i] = _gap(known, float(reward[i]), float(score[i]), np.hypot(0.6 * float(noise[i]), error))
         step = int(series.steps[series.fresh + i])
         known = [*known, [step, float(reward[i]), float(score[i])]][-EVALUATIONS:]
-    last = series.memory.get("last", 0.0)
-    hits, latest = _verdicts(gaps, last)
-    series.memory.update(evaluations=known, stage=stage, last=float(latest[-1]))
-    signs = _signs(series, hits)
+    evaluated = np.isfinite(score)
+    hits, latest = _verdicts(gaps, evaluated, every_prompt, series.memory.get("last", 0.0))
+    leaps = np.array([gap is not None and gap.opened and gap.deviations >= SURE for gap in gaps], bool) & every_prompt
+    series.memory.update(evaluations=known, stage=stage, last=float(latest[-1]), error=error)
+    signs = _signs(series, hits | leaps, every_prompt)
     signals = (
         Signal("warning", hits, 1, 1),
+        Signal("warning", leaps, 3, 4),
         Signal("critical", hits & (sum(sign.astype(int) for sign in signs.values()) >= 2), 1, 1),
     )
     view = View(series, gaps, latest, signs)
     return Judged(signals, view.calm, view.tell, view.over)
+
+
+def _recent_reward(series: Series) -> Floats:
+    """The median of 5 rows, of 3 where a row is several steps: what is asked is the reward at this step."""
+    steps = series.past(series.steps.astype(np.float64), 5)
+    sparse = steps[:, 4] - steps[:, 0] > 6
+    return np.where(sparse, measure.recent(series, series.main, 3), measure.recent(series, series.main, 5))
+
+
+def _every_prompt(series: Series, reward: Floats) -> Bools:
+    """New rows at which groups that had no right answer have vanished, and those with only right ones hardly grown."""
+    wrong, right = series.column("group_all_wrong_fraction"), series.column("group_all_right_fraction")
+    usual = measure.reference(series, wrong)
+    gained = reward - measure.reference(series, series.main)
+    vanished = (usual >= 0.04) & (measure.recent(series, wrong, 5) <= VANISHED * usual)
+    return vanished & (_rise(series, right) <= 0.6 * gained)
 
 
 def _error(score: float, questions: float, samples: float) -> float:
@@ -121,24 +157,24 @@ def _gap(known: list[list[float]], reward: float, score: float, error: float) ->
     rewards, scores = [each[1] for each in earlier], [each[2] for each in earlier]
     gaps = [each[1] - each[2] for each in earlier]
     usual = median(gaps)
-    scatter = 1.4826 * median(abs(gap - usual) for gap in gaps)
+    scatter = 1.4826 * median(abs(gap - usual) for gap in gaps) * (1 + 3 / len(gaps))  # few tell little of a spread
     deviations = (reward - score - usual) / max(scatter, error, 1e-9)
     return Gap(deviations, reward, median(rewards), score, median(scores), int(earlier[-1][0]))
 
 
-def _verdicts(gaps: list[Gap | None], last: float) -> tuple[Bools, Floats]:
-    """Rows that are an alarm, and the running sum of deviations at each row (CUSUM, Page 1954)."""
+def _verdicts(gaps: list[Gap | None], evaluated: Bools, every_prompt: Bools, last: float) -> tuple[Bools, Floats]:
+    """Evaluations that are an alarm, and the running sum of deviations at each row (CUSUM, Page 1954)."""
     hits, latest = np.zeros(len(gaps), bool), np.zeros(len(gaps))
     for i, gap in enumerate(gaps):
-        if gap is not None:
+        if gap is not None and evaluated[i]:
             here = gap.deviations if gap.opened else 0.0
             last = max(0.0, last + here - DRIFT) if here > 0 else 0.0
-            hits[i] = here >= SURE or (here >= LIKELY and last >= SUM)
+            hits[i] = here >= SURE or (here >= LIKELY and (last >= SUM or every_prompt[i]))
         latest[i] = last
     return hits, latest
 
 
-def _signs(series: Series, where: Bools) -> dict[str, Bools]:
+def _signs(series: Series, where: Bools, every_prompt: Bools) -> dict[str, Bools]:
     """What tricks look like from outside; only where there is an alarm."""
     if not where.any():
         return {}
@@ -147,6 +183,7 @@ def _signs(series: Series, where: Bools) -> dict[str, Bools]:
     shorter = measure.recent(series, length) < 0.7 * measure.reference(series, length)
     return {
         "responses get shorter": where & shorter,
+        "no group is left without a right answer": where & every_prompt,
         "whole groups are suddenly right": where & (_rise(series, right) > 0.15),
         "the format reward rises": where & (_rise(series, form) > 0.1),
     }
@@ -173,7 +210,7 @@ class View:
 
     def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
         gap = self.gaps[i]
-        assert gap is not None, "only an evaluation raises this"
+        assert gap is not None, "only a gap raises this"
         said = (
             f"Training reward has risen from {number(gap.reward_before)} to {number(gap.reward)} since step {gap.since}"
         )
