@@ -96,7 +96,7 @@ class Finding:
 class Detector(Protocol):
     """A module of `analyses/detectors/`. NEEDS: quantities without which it cannot judge; USES: others it reads.
 
-    The first of NEEDS that may stand for one another are written as a tuple: ("entropy_token_mean", "entropy_estimate").
+    Each of NEEDS is a tuple of those that may stand for one another: ("entropy_token_mean", "entropy_estimate").
     """
 
     TROUBLE: str

@@ -21,8 +21,8 @@ from collectors.tail import MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
-from db.understood import remember_how
 from db.sources import Overtaken, Place, add, claim, hold, places, rename, set_aside
+from db.understood import remember_how
 
 PIECE = 8 << 20
 LONGEST_LINE = 64 << 20
