@@ -147,13 +147,15 @@ def is_training(trainer: str, name: str) -> bool:
 
 
 def evidence(trainer: str, names: Iterable[str]) -> list[str]:
-    """Those of the names that this trainer, or one that it descends from, is told by."""
+    """The names that this trainer, or one that it descends from, is told by; one for each of its signatures."""
     found = headers().get(trainer, headers()[HANDWRITTEN])
     patterns = list(found.signature)
     while found.extends is not None:
         found = headers()[found.extends]
         patterns += found.signature
-    return [name for name in names if any(pattern.match(name) for pattern in patterns)]
+    held = list(names)
+    first = (next((name for name in held if pattern.match(name)), None) for pattern in patterns)
+    return list(dict.fromkeys(name for name in first if name is not None))
 
 
 def recognise(names: Iterable[str], hint: str | None = None) -> str:

@@ -192,6 +192,16 @@ def config(store: str | None) -> None:
 
 
 @cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def doctor(paths: Sequence[Path], as_json: bool) -> None:
+    """Say what is recognised under PATHS and why, what is missing and how to log it, what was not understood."""
+    from stepwell import doctoring
+
+    doctoring.doctor(paths, as_json=as_json)
+
+
+@cli.command()
 @with_store
 @click.argument("run")
 @click.option("--after", required=True, metavar="RUN", help="The run whose checkpoint it started from.")

@@ -26,6 +26,7 @@ from collectors.lines import (
     place,
     whole_lines,
 )
+from collectors.rollout_files import kind_of
 
 NAME = "plain-jsonl"
 WHOLE = False
@@ -67,6 +68,8 @@ def _measures(record: dict[str, Any]) -> bool:
 def _is_foreign(record: dict[str, Any]) -> bool:
     """verl's own shape, a trainer's state, or a rollout: a record that is about texts and not about a step."""
     if "log_history" in record or (record.keys() <= {"step", "data"} and isinstance(record.get("data"), dict)):
+        return True
+    if kind_of(record):
         return True
     texts = [name for name, cell in record.items() if isinstance(cell, str | list) and name.lower() in TEXTS]
     long = any(isinstance(cell, str | list) and len(cell) > LONG_TEXT for cell in record.values())
