@@ -90,28 +90,28 @@ def walk(paths: Sequence[Path], unreadable: dict[Path, str] | None = None) -> It
 
 
 def _walk(top: Path, root: Path, seen: set[tuple[int, int]], unreadable: dict[Path, str]) -> Iterator[Found]:
-    waiting = [top]
+    waiting: list[Path | os.DirEntry[str]] = [top]
     while waiting:
-        path = waiting.pop()
+        here = waiting.pop()  # mostly a DirEntry: of thousands of files at every pass, a Path costs more than its stat
         try:
-            status = path.stat()
+            status = here.stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
             if stat.S_ISREG(status.st_mode):
-                yield Found(path, root, status.st_size, status.st_mtime)
+                yield Found(Path(here), root, status.st_size, status.st_mtime)
             elif stat.S_ISDIR(status.st_mode):
-                waiting += reversed(_inside(path))
+                waiting += reversed(_inside(here))
         except FileNotFoundError:
             continue  # gone since it was listed, or a link to nowhere
         except OSError as error:
-            unreadable[path] = error.strerror or str(error)
+            unreadable[Path(here)] = error.strerror or str(error)
 
 
-def _inside(folder: Path) -> list[Path]:
+def _inside(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        names = [one.name for one in entries if one.name not in SKIPPED_FOLDERS and not one.name.endswith(ENDINGS)]
-    return [folder / name for name in sorted(names, key=_order)]
+        mine = [one for one in entries if one.name not in SKIPPED_FOLDERS and not one.name.endswith(ENDINGS)]
+    return sorted(mine, key=lambda one: _order(one.name))
 
 
 def _order(name: str) -> list[tuple[int, int, str]]:
