@@ -154,6 +154,13 @@ def identify(found: Found, fmt: Format, part: Part, project: str | None) -> Iden
     return Identity(project, name, f"{folder}#{own}")
 
 
+def alone(found: Found, part: Part, project: str | None) -> Identity:
+    """A file that is a run of its own, named by its path."""
+    inside = found.path.is_relative_to(found.root)
+    name = found.path.relative_to(found.root).as_posix() if inside else found.path.name
+    return Identity(project or part.project or found.root.name, name, str(found.path))
+
+
 def lifted(folder: Path, root: Path) -> Path:
     """Out of checkpoint-80/ or runs/Nov20_10-00-00/: those are places inside a run, not its name."""
     while LIFTED.fullmatch(folder.name) and folder != root and folder.is_relative_to(root):

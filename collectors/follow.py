@@ -46,10 +46,16 @@ class Refused:
 
 
 class Collector:
-    """Reads what is new under some paths, pass after pass. project: overrides what logs and folders say."""
+    """Reads what is new under some paths, pass after pass.
 
-    def __init__(self, engine: sa.Engine, paths: Sequence[Path], project: str | None = None) -> None:
+    project: overrides what logs and folders say. run_per_file: whatever they say, each file is a run.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, paths: Sequence[Path], project: str | None = None, *, run_per_file: bool = False
+    ) -> None:
         self.engine, self.paths, self.project = engine, [Path(path) for path in paths], project
+        self.run_per_file = run_per_file
         self.refused: dict[Path, Refused] = {}
         self.unreadable: dict[Path, str] = {}  # what could not be opened or listed, and why
         self.config_files: list[Found] = []
@@ -163,6 +169,8 @@ class Collector:
                 place = self._meet_trainer(connection, fmt, place, step)
             place = set_aside(connection, place, [(one.line, one.why) for one in step.part.unread])
             place = put(connection, place, step.part, restarted=step.restarted, modified=found.modified)
+            if self.run_per_file:
+                step.part.run = None
             keep_config(connection, place, step.part, self.project)
             place = replace(place, **step.place)
             if step.torn is not None:
@@ -170,7 +178,8 @@ class Collector:
             return claim(connection, place)
 
     def _begin(self, connection: sa.Connection, found: Found, fmt: Format, place: Place, part: Part) -> Place:
-        who = discover.identify(found, fmt, part, self.project)
+        alone = self.run_per_file
+        who = discover.alone(found, part, self.project) if alone else discover.identify(found, fmt, part, self.project)
         run_id = runs.make(connection, who.project, who.run, who.place)
         return add(connection, replace(place, run_id=run_id))
 

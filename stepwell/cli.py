@@ -65,13 +65,23 @@ def opened(flags: dict[str, Any]) -> tuple[sa.Engine, dict[str, Value]]:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--follow", is_flag=True, help="Keep reading what is new until interrupted.")
 @click.option("--project", help="Project of the runs, instead of what logs and folders say.")
+@click.option(
+    "--run-per",
+    type=click.Choice(["log", "file"]),
+    default="log",
+    show_default=True,
+    help="What is a run: a log with its restarts, as names and folders tell, or each file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-def collect(store: str | None, paths: Sequence[Path], follow: bool, project: str | None, as_json: bool) -> None:
+def collect(
+    store: str | None, paths: Sequence[Path], follow: bool, project: str | None, run_per: str, as_json: bool
+) -> None:
     """Read logs (files or whole folders) into the store."""
     from stepwell import collecting
 
     engine, settings = opened({"store": store, "project": project})
-    collecting.collect(engine, paths, settings["project"].value or None, follow=follow, as_json=as_json)
+    project = settings["project"].value or None
+    collecting.collect(engine, paths, project, run_per_file=run_per == "file", follow=follow, as_json=as_json)
 
 
 @cli.command()

@@ -21,13 +21,22 @@ from stepwell import show
 
 POLL = 0.5  # s between two looks at the files; a new line is to be in the store within 2 s
 LONG_WORK = 64 << 20  # bytes to read before a progress bar is worth its line
+MANY_RUNS = 30  # runs to judge before it is, again
 
 
-def collect(engine: sa.Engine, paths: Sequence[Path], project: str | None, *, follow: bool, as_json: bool) -> None:
+def collect(
+    engine: sa.Engine,
+    paths: Sequence[Path],
+    project: str | None,
+    *,
+    run_per_file: bool = False,
+    follow: bool = False,
+    as_json: bool = False,
+) -> None:
     """Read until nothing is new; with follow, go on until interrupted. Raises click.UsageError for a missing path."""
-    collector = Collector(engine, paths, project)
+    collector = Collector(engine, paths, project, run_per_file=run_per_file)
     news = one_pass(collector, bar=not as_json)
-    _judge(engine, news)
+    _judge(engine, news, bar=not as_json)
     summary = _summary(engine, collector, news)
     if as_json:
         show.as_json(summary)
@@ -76,11 +85,12 @@ def _follow(collector: Collector) -> None:
     click.echo("stopped", err=True)
 
 
-def _judge(engine: sa.Engine, news: list[FileReport]) -> None:
+def _judge(engine: sa.Engine, news: list[FileReport], *, bar: bool = False) -> None:
     """The verdicts that the dashboard shows are those of the newest rows."""
-    changed = {report.place.run_id for report in news if report.new_points}
-    if changed:
-        judge_runs(engine, now=time.time(), live_for=None, run_ids=changed)
+    changed = sorted({report.place.run_id for report in news if report.new_points})
+    with click.progressbar(changed, label="judging", hidden=not bar or len(changed) < MANY_RUNS) as steps:
+        for run_id in steps:
+            judge_runs(engine, now=time.time(), live_for=None, run_ids=[run_id])
 
 
 def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) -> dict[str, Any]:

@@ -193,3 +193,16 @@ def test_any_text_is_a_config_or_a_reason(text: str, tmp_path_factory: pytest.Te
         put(folder / name, text)
         configs.merged([folder / name], unread)
     assert all(unread.values())
+
+
+def test_each_file_a_run(engine: sa.Engine, tmp_path: Path) -> None:
+    named = b"{'trainer': {'experiment_name': 'same', 'project_name': 'p'}}\n"
+    for name in ("a/metrics.jsonl", "a/train.jsonl", "b/metrics.jsonl"):
+        put(tmp_path / name, plain(range(3)))
+    put(tmp_path / "a" / "train.log", named + console(range(3)))
+    collector = Collector(engine, [tmp_path], run_per_file=True)
+    one_pass(collector)
+    one_pass(Collector(engine, [tmp_path], run_per_file=True))
+    assert sorted(told(engine)) == ["a/metrics.jsonl", "a/train.jsonl", "a/train.log", "b/metrics.jsonl"]
+    with reading(engine) as connection:
+        assert {run.project for run in runs.all_runs(connection)} == {tmp_path.name, "p"}
