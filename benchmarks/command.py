@@ -26,7 +26,7 @@ def lines(folder: Path) -> Iterator[Line]:
 
 def _checks(folder: Path) -> Iterator[Line]:
     """A line is added to every log before each check, as if a step had passed."""
-    empty, store = folder / "empty.db", folder / "live.db"
+    empty, store, compiled = folder / "empty.db", folder / "live.db", folder / "bytecode"
     logs = [folder / "logs" / f"run_{run}" / "train.jsonl" for run in range(LIVE)]
     text = [jsonl_lines(STEPS + ROUNDS, METRICS, run) for run in range(LIVE)]
     for log, told in zip(logs, text, strict=True):
@@ -36,15 +36,15 @@ def _checks(folder: Path) -> Iterator[Line]:
         [STEPWELL, "check", "--store", str(empty)],
         [STEPWELL, "check", str(folder / "logs"), "--store", str(store)],
     )
-    of_process(start)
-    first = of_process(check, codes=NO_CRASH)
+    of_process(start, compiled)
+    first = of_process(check, compiled, codes=NO_CRASH)
     starts, checks = [], []
     for turn in range(ROUNDS):
         for log, told in zip(logs, text, strict=True):
             with log.open("ab") as file:
                 file.write(told[STEPS + turn])
-        starts.append(of_process(start))
-        checks.append(of_process(check, codes=NO_CRASH))
+        starts.append(of_process(start, compiled))
+        checks.append(of_process(check, compiled, codes=NO_CRASH))
     yield _process("`stepwell check`, an empty store: start-up alone", starts)
     yield _process(f"`stepwell check` on {LIVE} live runs, one new step of 200 metrics in each", checks, 1.0)
     yield _process(f"the first check of those runs, {LIVE * STEPS * METRICS:,} points", [first])

@@ -61,10 +61,15 @@ def taking_turns(rounds: int, times: int = 1, **subjects: Callable[[], object]) 
     return {name: median(seconds) for name, seconds in taken.items()}
 
 
-def of_process(command: Sequence[str], *, codes: Sequence[int] = (0,)) -> tuple[float, float]:
-    """(wall seconds, CPU seconds) of a whole process, its start included. Raises RuntimeError for another exit code."""
+def of_process(command: Sequence[str], bytecode: Path, *, codes: Sequence[int] = (0,)) -> tuple[float, float]:
+    """(wall seconds, CPU seconds) of a whole process, its start included. Raises RuntimeError for another exit code.
+
+    bytecode: where Python keeps its compiled modules, which an installed program has beside it from its first start on.
+    """
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**own, "PYTHONPYCACHEPREFIX": str(bytecode)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode not in codes:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-500:]}")
