@@ -104,12 +104,13 @@ def test_a_row_of_the_table_opens_its_run(page: Page, address: str) -> None:
 
 def test_a_choice_changes_the_address_and_the_address_gives_the_view_again(page: Page, address: str) -> None:
     open_calm(page, address)
-    page.get_by_text("log axis").click()
-    page.get_by_role("radio", name="tokens").click()
-    page.get_by_text("superseded attempts").click()
-    expect(page).to_have_url(
-        re.compile(r"run=lab%2Fcalm-8k&log=1&x=tokens&history=1|run=lab/calm-8k&log=1&x=tokens&history=1")
-    )
+    for widget, said in (
+        (page.get_by_text("log axis"), "log=1"),
+        (page.get_by_role("radio", name="tokens"), "x=tokens"),
+        (page.get_by_text("superseded attempts"), "history=1"),
+    ):
+        widget.click()
+        expect(page).to_have_url(re.compile(f"run=lab(%2F|/)calm-8k.*{said}"))  # on a busy machine one click at a time
     expect(page.get_by_text("drawn 140 of 140 points").first).to_be_visible()
     again = page.context.new_page()
     again.goto(page.url, wait_until="domcontentloaded")
