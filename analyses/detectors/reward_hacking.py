@@ -165,7 +165,9 @@ def _gap(known: list[list[float]], reward: float, score: float, error: float) ->
     rewards, scores = [each[1] for each in earlier], [each[2] for each in earlier]
     gaps = [each[1] - each[2] for each in earlier]
     usual = median(gaps)
-    scatter = 1.4826 * median(abs(gap - usual) for gap in gaps) * (1 + 1.5 / len(gaps))  # few show less than their spread
+    jumps = np.diff(gaps)
+    scatter = max(1.4826 * median(abs(gap - usual) for gap in gaps), float(np.sqrt(np.mean(jumps**2) / 2)))
+    scatter *= 1 + 1.5 / len(gaps)  # few show less than their spread
     deviations = (reward - score - usual) / max(scatter, error, 1e-9)
     return Gap(deviations, reward, median(rewards), score, median(scores), int(earlier[-1][0]))
 
