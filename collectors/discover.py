@@ -15,6 +15,7 @@ from pathlib import Path
 import collectors.formats
 from collectors.contract import Format, Part, Sample, as_format
 from collectors.tail import Log
+from db.text import storable
 
 HEAD = 1 << 16
 MORE = 1 << 21
@@ -54,6 +55,11 @@ class Found:
     root: Path
     size: int
     modified: float
+
+    @property
+    def name(self) -> str:
+        """The path as the store knows it."""
+        return storable(str(self.path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Collector:
                 self.places = places(connection)
         known, found = self.places, self._walk()
         self._follow_renames(found, known)
-        return [(one, known.get(str(one.path))) for one in found if self._is_news(one, known.get(str(one.path)))]
+        return [(one, known.get(one.name)) for one in found if self._is_news(one, known.get(one.name))]
 
     def _walk(self) -> list[Found]:
         """Every file that may be a log; what may be a config is put aside for `read_configs`."""
@@ -94,7 +94,7 @@ class Collector:
         if self.config_files == self._configs_read or self.places is None:
             return 0
         self._configs_read = self.config_files
-        known = [(log, self.places[str(log.path)]) for log in self._logs if str(log.path) in self.places]
+        known = [(log, self.places[log.name]) for log in self._logs if log.name in self.places]
         return configs.of_runs(self.engine, known, self.config_files, self.unreadable) if self.config_files else 0
 
     def _is_news(self, found: Found, place: Place | None) -> bool:
@@ -105,17 +105,17 @@ class Collector:
 
     def _follow_renames(self, found: Iterable[Found], known: dict[str, Place]) -> None:
         """train.log became train.log.1 (and perhaps a new train.log began): the place moves with the old bytes."""
-        new = {(one.path.parent, _base(one.path.name)) for one in found if str(one.path) not in known and one.size}
+        new = {(one.path.parent, _base(one.path.name)) for one in found if one.name not in known and one.size}
         families = _families(known, new) if new else {}
         for one in sorted(found if families else [], key=lambda one: one.path.name, reverse=True):
             relatives = families.get((one.path.parent, _base(one.path.name)), [])  # log.2 first: room for log.1
-            if str(one.path) in known or not one.size:
+            if one.name in known or not one.size:
                 continue
             before = next((place for place in relatives if place.path in known and _has_moved(place, one.path)), None)
             if before is not None:
                 with writing(self.engine) as connection:
                     hold(connection, before)
-                    known[str(one.path)] = claim(connection, rename(connection, before, str(one.path)))
+                    known[one.name] = claim(connection, rename(connection, before, one.name))
                 del known[before.path]
 
     def known(self) -> list[FileReport]:
@@ -132,7 +132,7 @@ class Collector:
                 report = self._read(found, place)
             except Overtaken:
                 with reading(self.engine) as connection:
-                    place = places(connection, [str(found.path)]).get(str(found.path))
+                    place = places(connection, [found.name]).get(found.name)
                 continue
             except FileNotFoundError:
                 return None
@@ -150,7 +150,7 @@ class Collector:
         if fmt is None:
             self.refused[found.path] = Refused(found.size, found.modified)
             return None
-        place = place or Place(str(found.path), fmt.NAME)
+        place = place or Place(found.name, fmt.NAME)
         before = place.points
         with Log(found.path) as log:
             for step in _steps(log, fmt, place):

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from db.points import insert_new
 from db.redact import redact
 from db.schema import attempts, config, latest, lineage, projects, runs, settings, sources, unread
+from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def find(connection: sa.Connection, names: Sequence[str]) -> list[Run]:
 
 def make(connection: sa.Connection, project: str, name: str, place: str) -> int:
     """The id of the run that lives at `place`; made when new, with a name that is free in its project."""
+    project, name, place = storable(project), storable(name), storable(place)
     here = sa.select(runs.c.id).where(runs.c.place == place)
     known = connection.scalar(here)
     if known is None:
@@ -122,8 +124,8 @@ def set_trainer(connection: sa.Connection, run_id: int, trainer: str) -> None:
 def name_it(connection: sa.Connection, run_id: int, project: str | None, name: str | None) -> None:
     """The run learnt its own names: its log printed a config, or the user said so."""
     row = connection.execute(sa.select(runs.c.project_id, runs.c.name, runs.c.place).where(runs.c.id == run_id)).one()
-    project_id = _project(connection, project) if project else row.project_id
-    wanted = _free(connection, project_id, name or row.name, row.place)
+    project_id = _project(connection, storable(project)) if project else row.project_id
+    wanted = _free(connection, project_id, storable(name or row.name), row.place)
     if (project_id, wanted) != (row.project_id, row.name):
         connection.execute(sa.update(runs).where(runs.c.id == run_id).values(project_id=project_id, name=wanted))
 
@@ -184,7 +186,8 @@ def set_config(
 def _merge(
     connection: sa.Connection, table: sa.Table, run_id: int, key: str, values: Mapping[str, Any], *, under: bool
 ) -> None:
-    rows = [{"run_id": run_id, key: name, "value": json.dumps(values[name], default=str)} for name in sorted(values)]
+    told = {storable(name): json.dumps(values[name], default=str) for name in sorted(values)}
+    rows = [{"run_id": run_id, key: name, "value": value} for name, value in told.items()]
     if rows:
         new, where = insert_new(connection, table), ["run_id", key]
         over = new.on_conflict_do_update(index_elements=where, set_={"value": new.excluded.value})

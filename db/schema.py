@@ -241,3 +241,161 @@ facts = Table(  # about the store itself: which tables of names its metrics were
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+statements = Table(  # what detectors and rules said, kept word for word: the findings are their latest state
+    "statements",
+    metadata,
+    _id(),
+    _ref("run_id", "runs.id", index=True),
+    _ref("source_id", "sources.id"),
+    Column("attempt", Integer, nullable=False),
+    Column("trouble", Text, nullable=False),  # or the name of a rule
+    Column("detected_step", BigInteger, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", BigInteger, nullable=False),  # of the row that made it so
+    Column("wall", Float),
+    Column("late", Boolean, nullable=False),  # learnt from rows that had been judged before, by other rules
+    Column("said", Text, nullable=False),  # the whole finding, JSON
+    UniqueConstraint(
+        "source_id", "attempt", "trouble", "detected_step", "state", "severity", name="uq_statements_said"
+    ),
+)
+
+positions = Table(  # the last row that was judged of a source
+    "positions",
+    metadata,
+    Column("source_id", Integer, ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("wall", Float),
+)
+
+rule_states = Table(  # how far a rule of the team's own has judged a source
+    "rule_states",
+    metadata,
+    Column("source_id", Integer, ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("definition", Text, nullable=False),  # fingerprint: another one starts afresh
+    Column("attempt_id", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+watched = Table(  # runs whose alerts have been told before
+    "watched",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("since", Float, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _id(),
+    _ref("run_id", "runs.id"),
+    Column("rule", Text, nullable=False),
+    Column("episode", Text, nullable=False),  # where it began: "source:attempt:step", or "error:…", "no-data:…"
+    Column("state", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("source_id", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("onset_step", BigInteger, nullable=False),
+    Column("detected_step", BigInteger, nullable=False),
+    Column("resolved_step", BigInteger),
+    Column("opened_at", Float, nullable=False),  # times of the passes that saw it, s since the epoch
+    Column("fired_at", Float),
+    Column("resolved_at", Float),
+    Column("acked_at", Float),
+    Column("acked_by", Text),
+    Column("streak", Integer, nullable=False),  # consecutive critical evaluations
+    Column("streak_at", Text, nullable=False),  # position at the last of them
+    Column("said", Text, nullable=False),  # the latest finding, JSON
+    UniqueConstraint("run_id", "rule", "episode"),
+)
+
+flips = Table(  # every change of an alert, and what people did to it
+    "flips",
+    metadata,
+    _id(),
+    _ref("alert_id", "alerts.id"),
+    Column("kind", Text, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("step", BigInteger),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    UniqueConstraint("alert_id", "kind", "n"),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    _id(),
+    Column("run", Text, nullable=False),  # patterns: * is everything
+    Column("rule", Text, nullable=False),
+    Column("tag", Text, nullable=False),
+    Column("until", Float),
+    Column("until_step", BigInteger),
+    Column("made_at", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("ended_at", Float),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    _ref("alert_id", "alerts.id"),
+    Column("run_id", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("key", Text, nullable=False),  # what a receiver may know a repeated delivery by
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, delivered, refused
+    Column("batch", Text, nullable=False),  # messages that travel together, fixed at the first try; "" before
+    Column("done_at", Float),
+    UniqueConstraint("alert_id", "channel", "kind", "n"),
+    Index("ix_outbox_state_channel", "state", "channel"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    Column("channel", Text, nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("took", Float, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("result", Text, nullable=False),  # delivered, failed, refused
+    Column("detail", Text, nullable=False),
+    Index("ix_deliveries_channel_batch", "channel", "batch"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("next_at", Float, nullable=False),  # not before
+    Column("owner", Text, nullable=False),  # who is delivering, until then
+    Column("lease_until", Float, nullable=False),
+)
+
+acts = Table(  # of the guard
+    "acts",
+    metadata,
+    _id(),
+    _ref("alert_id", "alerts.id"),
+    Column("guard", Text, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("begun_at", Float, nullable=False),
+    Column("done_at", Float),
+    Column("result", Text, nullable=False),
+    UniqueConstraint("alert_id", "guard", "dry_run"),
+)

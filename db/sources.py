@@ -15,7 +15,9 @@ import sqlalchemy as sa
 
 from db.points import Trying, insert_new, last_steps
 from db.prepared import Prepared
+from db.redact import redact_text
 from db.schema import attempts, sources, unread
+from db.text import storable
 
 MOST_UNREAD = 1000
 """Lines kept per source; the count goes on, so that a log of garbage does not fill the store."""
@@ -139,7 +141,7 @@ def set_aside(connection: sa.Connection, place: Place, lines: Collection[tuple[i
     """Record (line, why) of what could not be read."""
     if not lines:
         return place
-    found = [{"source_id": place.id, "line": line, "why": why[:500]} for line, why in lines]
+    found = [{"source_id": place.id, "line": line, "why": storable(redact_text(why[:500]))} for line, why in lines]
     kept = found[: max(0, MOST_UNREAD - place.unread)]
     if kept:
         connection.execute(sa.insert(unread), kept)

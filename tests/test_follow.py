@@ -317,3 +317,18 @@ def test_names_are_understood_anew_when_the_tables_change(
     monkeypatch.setattr(follow.names, "fingerprint", lambda: "tomorrow's")
     assert collector.refresh_names() == 1
     assert collector.refresh_names() == 0
+
+
+def test_names_that_no_database_takes_are_kept_readable(engine: sa.Engine, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))  # Latin-1 on a UTF-8 system
+    folder.mkdir()
+    trainer = "{'project_name': 'p\\x00q', 'experiment_name': 'half \\ud83d emoji'}"
+    config = f"{{'trainer': {trainer}, 'data': {{'max_response_length': 8}}}}\n"
+    (folder / "train.log").write_text(config + "step:1 - actor/entropy:0.5 - odd\0name:0.25\nstep:2 - actor/en")
+    (folder / "metrics.jsonl").write_text(
+        '{"step": 1, "a\\u0000b": 1.5, "half \\ud83d": 2.5, "reward": 1}\n{"step": "\\u0000"}\n'
+    )
+    collect(engine, folder)
+    assert collect(engine, folder).pending() == []
+    assert {point[3] for point in told(engine)} >= {"actor/entropy", "reward"}
+    assert len(told(engine)) == 5
