@@ -1,10 +1,15 @@
 """Alerts: what was said, their lives, and what is still to be told."""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+
+PLACE = ("run_id", "source_id", "attempt", "trouble", "detected_step", "severity", "onset_step")
+TEXTS = ("message", "evidence", "clears", "advice", "origin")
 
 
 def upgrade() -> None:
@@ -169,7 +174,19 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_statements_run_id"), "statements", ["run_id"], unique=False)
+    _say_again()
 
-    # What had been judged before has left no statements: it is judged once more.
-    op.execute("DELETE FROM findings")
-    op.execute("DELETE FROM judgements")
+
+def _say_again() -> None:
+    """What was found before is said as statements too, so that alerts know of it."""
+    connection = op.get_bind()
+    known = sa.table("findings", *map(sa.column, (*PLACE, *TEXTS, "state", "resolved_step")))
+    said = sa.table("statements", *map(sa.column, (*PLACE[:-1], "state", "step", "late", "said")))
+    for row in connection.execute(sa.select(known)).mappings().all():
+        finding = {name: row[name] for name in TEXTS} | {"onset_step": row["onset_step"]}
+        values = {name: row[name] for name in PLACE[:-1]} | {"late": True}
+        text = json.dumps(finding | {"evidence": json.loads(row["evidence"])})
+        states = [("firing", row["detected_step"]), ("resolved", row["resolved_step"])]
+        for state, step in states[: 1 + (row["state"] == "resolved")]:
+            step = row["detected_step"] if step is None else step
+            connection.execute(sa.insert(said).values(**values, state=state, step=step, said=text))
