@@ -186,7 +186,7 @@ def _say_again() -> None:
         finding = {name: row[name] for name in TEXTS} | {"onset_step": row["onset_step"]}
         values = {name: row[name] for name in PLACE[:-1]} | {"late": True}
         text = json.dumps(finding | {"evidence": json.loads(row["evidence"])})
-        states = [("firing", row["detected_step"]), ("resolved", row["resolved_step"])]
+        over = row["detected_step"] if row["resolved_step"] is None else row["resolved_step"]
+        states = [("firing", row["detected_step"]), ("resolved", over)]
         for state, step in states[: 1 + (row["state"] == "resolved")]:
-            step = row["detected_step"] if step is None else step
             connection.execute(sa.insert(said).values(**values, state=state, step=step, said=text))
