@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from analyses import measure
-from analyses.contract import Context, Finding, Floats, Rows, Severity, State
+from analyses.contract import Bools, Context, Finding, Floats, Rows, Severity, State
 from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series
 from analyses.words import joined, number
@@ -23,6 +23,7 @@ NEEDS = (("response_length_mean",),)
 USES = ("truncation_fraction", "reward_mean", "score_mean", "prompt_length_mean", "context_limit")
 
 TIMES = 2.0
+CLIMB, GAIN = 1.25, 1.15  # x reference, x within the trend's rows: where truncation climbs with it
 REACH, LAG = 40, 10  # rows of the reference
 SOURCE = "dynamics 3.7"
 ADVICE = (
@@ -48,14 +49,31 @@ def judge(series: Series, context: Context) -> Judged:
     bad = grown & (cut.rises | ~cut.measured) & ~reward.rises
     pinned = (level >= 1.5 * before) & (measure.recent(series, series.column("truncation_fraction")) >= 0.5)
     pinned &= measure.reference(series, series.column("truncation_fraction"), REACH, LAG) < 0.2
+    climbs, line = _climbs(series)
     signals = (
+        Signal("warning", climbs),
         Signal("warning", pinned & (series.ages[series.new] >= 8), 2, 3),
         Signal("info", grown & ~bad, 3, 4),
         Signal("warning", bad, 3, 4),
         Signal("critical", bad & reward.falls, 3, 4),
     )
+    before = np.where(grown | pinned | ~climbs, before, measure.reference(series, length))
     view = View(series, level, before, limit, cut, reward)
     return Judged(signals, view.calm, view.tell, view.over)
+
+
+def _climbs(series: Series) -> tuple[Bools, measure.Line]:
+    """New rows at which lengths and truncation climb together, surely, for many rows, and reward does not."""
+    length, cut = series.main, series.column("truncation_fraction")
+    level, calm = measure.recent(series, cut), measure.reference(series, cut)
+    up = measure.recent(series, length) >= CLIMB * measure.reference(series, length)
+    settled = np.where(series.stages[series.new] == 0, measure.WIDTH, 2 * measure.WIDTH)  # a new limit is grown into
+    up &= (level >= 0.05) & (level >= 2 * calm) & (series.ages[series.new] >= settled)
+    line = measure.line(series, np.log(np.maximum(length, 1)), up, measure.WIDTH)
+    more = measure.line(series, cut, up, measure.WIDTH)
+    reward = measure.reward_sign(series, up, measure.WIDTH)
+    sure = (line.low > 0) & (line.gain >= np.log(GAIN)) & (more.low > 0) & (more.gain >= 0.02)
+    return up & sure & ~reward.rises, line
 
 
 def _limit(series: Series, context: Context) -> Floats:
