@@ -71,8 +71,7 @@ class Log:
         """Decompress a little more, never more than `most` bytes at once (a bomb must not fill the memory)."""
         try:
             if self._inflater.eof:
-                self._pending = self._inflater.unused_data or self.file.read(1 << 16)
-                if not self._pending.startswith(GZIP):
+                if not self._next_stream():
                     return False
                 self._inflater = zlib.decompressobj(wbits=31)
             self._pending = self._pending or self.file.read(1 << 16)
@@ -86,6 +85,17 @@ class Log:
             return False
         self._ready += data
         self._at += len(data)
+        return True
+
+    def _next_stream(self) -> bool:
+        """Whether another compressed stream follows the one that has ended, as after `gzip >> log.gz`."""
+        self._pending = self._inflater.unused_data
+        while len(self._pending) < len(GZIP) and (more := self.file.read(1 << 16)):
+            self._pending += more
+        if not self._pending.startswith(GZIP):
+            if self._pending.strip(b"\0"):
+                self.problem = "what follows the gzip stream is no gzip: it is not read"
+            return False
         return True
 
 

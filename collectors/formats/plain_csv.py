@@ -43,7 +43,7 @@ def recognises(sample: Sample) -> bool:
     whole, newline, _ = sample.head.removeprefix(BOM).rpartition(b"\n")
     lines = [line.decode("utf-8", "replace").strip("\r\f\v ") for line in whole.split(b"\n")[:40]]
     lines = [line for line in lines if line.strip()]
-    if not newline or len(lines) < 2 or b"\0" in whole or lines[0].lstrip().startswith(("{", "[")):
+    if not newline or len(lines) < 2 or "\0" in lines[0] or lines[0].lstrip().startswith(("{", "[")):
         return False
     separator = _separator(lines[0])
     names = _cells(lines[0], separator)
