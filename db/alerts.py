@@ -106,7 +106,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Tell nothing of these alerts, until a time (s since the epoch) or a step of the run. Patterns: * is everything."""
+    """Tell nothing of these alerts until a time (s since the epoch) or a step of the run. Patterns: * is everything."""
 
     id: int
     run: str

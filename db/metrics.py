@@ -110,5 +110,14 @@ def with_quantity(connection: sa.Connection, quantities: Collection[str]) -> lis
     return list(_metrics(connection.execute(sa.select(metrics).where(metrics.c.quantity.in_(quantities)))))
 
 
+def named(connection: sa.Connection, trainer: str, names: Collection[str]) -> list[Metric]:
+    """A trainer's metrics by their names as logged; those that it never logged are left out."""
+    if not names:
+        return []
+    return list(
+        _metrics(connection.execute(sa.select(metrics).where(metrics.c.trainer == trainer, metrics.c.name.in_(names))))
+    )
+
+
 def _metrics(rows: Iterable[sa.Row]) -> Iterable[Metric]:  # type: ignore[type-arg]
     return (Metric(*row) for row in rows)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
 
 from db.block import Bools, Floats, Ints
-from db.metrics import Metric, with_quantity
+from db.metrics import Metric, named, with_quantity
 from db.runs import Attempt
 from db.schema import axes, tail
 from db.series import Piece, pieces
@@ -40,10 +40,17 @@ def rows_of(
     *,
     after: tuple[int, int] = (0, 0),
     until: tuple[int, int] | None = None,
+    names: Collection[str] = (),
 ) -> SourceRows:
-    """The records of one source (its attempts, in order) after (attempt id, record), and before `until`."""
+    """The records of one source (its attempts, in order) after (attempt id, record), and before `until`.
+
+    names: metrics as logged; their columns are called "metric <name>" and hold the values as they are.
+    """
     start = next((i for i, one in enumerate(tries) if one.id == after[0]), 0)
     chosen = [metric for metric in with_quantity(connection, quantities) if metric.trainer == trainer]
+    chosen += [
+        replace(metric, quantity=f"metric {metric.name}", scale=1.0) for metric in named(connection, trainer, names)
+    ]
     parts = []
     for one in tries[start:]:
         since = after[1] if one.id == after[0] else 0
