@@ -227,10 +227,10 @@ def test_two_collectors_at_once_store_each_point_once(engine: sa.Engine, tmp_pat
 
 def test_killed_at_any_moment_and_run_again(engine: sa.Engine, store_url: str, tmp_path: Path) -> None:
     """SIGKILL a real process in the middle of its work, again and again: nothing is lost or doubled."""
-    steps = 3000
+    steps = 9000
     log = tmp_path / "exp.jsonl"
     log.write_bytes(jsonl(range(steps)))
-    code = "from collectors import follow; follow.PIECE = 8192; from stepwell.cli import main; main()"
+    code = "from collectors import follow; follow.PIECE = 4096; from stepwell.cli import main; main()"
     command = [sys.executable, "-c", code, "collect", "--store", store_url, str(log)]
 
     def records() -> int:
