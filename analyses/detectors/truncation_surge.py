@@ -21,7 +21,7 @@ TROUBLE = "truncation_surge"
 NEEDS = (("truncation_fraction",),)
 USES = ("reward_mean", "score_mean", "response_length_mean", "response_length_p95", "context_limit")
 
-HIGH = 0.14  # share of responses at which a climb matters
+HIGH = 0.17  # share of responses at which a climb matters
 YOUNG = 6  # rows
 SURGE = 0.25  # share that is a surge by itself when the run has known calm
 SOURCE = "dynamics 3.1; verl issue 1066, rllm-org/rllm issue 33"
