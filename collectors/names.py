@@ -35,12 +35,16 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from collectors import own_names
 from db.quantities import quantity
 
 FOLDER = Path(__file__).with_name("trainers")
 HANDWRITTEN = "handwritten"
 ENOUGH = 2
 """Signature names a log must hold before it is taken for a trainer's: a script of one's own may borrow one."""
+
+OWN = -1
+"""Rank of a team's own name: before any of the trainer's for the same quantity."""
 
 SPOKEN = {"avg": "mean"}
 """A statistic as a trainer spells it -> as a quantity spells it."""
@@ -127,6 +131,9 @@ def table(trainer: str) -> Table:
 
 
 def understand(trainer: str, name: str) -> Meaning:
+    """What a name means: what the team itself says of it (own_names.py), else what the trainer's table says."""
+    if (entry := own_names.entry(name)) is not None:
+        return _meaning({"rank": OWN, **entry}, {}, 0)
     return _understand(trainer, name)[0]
 
 
@@ -170,9 +177,14 @@ def recognise(names: Iterable[str], hint: str | None = None) -> str:
     return best if told.get(best, 0) >= ENOUGH else hint or HANDWRITTEN
 
 
-@cache
 def fingerprint() -> str:
-    """Changes whenever a table does, so that what the store holds can be understood anew."""
+    """Changes whenever a table does, the team's own too, so that what the store holds can be understood anew."""
+    own = own_names.told()
+    return _fingerprint() + (f"-{hashlib.sha256(own.encode()).hexdigest()[:8]}" if own else "")
+
+
+@cache
+def _fingerprint() -> str:
     digest = hashlib.sha256()
     for trainer, path in _files().items():
         digest.update(trainer.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -62,10 +62,26 @@ def defaults() -> dict[str, str]:
     }
 
 
+def files() -> tuple[Path, Path]:
+    """Where settings may stand: the user's file, then the project's, whose word counts."""
+    return user_config_path("stepwell") / "stepwell.toml", Path("stepwell.toml")
+
+
+def section(name: str) -> dict[str, Any]:
+    """A table of the settings files, the project's over the user's; {} where neither has it. Raises BadSettings."""
+    found: dict[str, Any] = {}
+    for path in files():
+        table = _table(path).get(name, {})
+        if not isinstance(table, dict):
+            raise BadSettings(f"{path}: [{name}] must be a table")
+        found |= table
+    return found
+
+
 def load(flags: Mapping[str, Any] | None = None) -> dict[str, Value]:
     """Every setting with its origin. flags: name -> value, None where not given. Raises BadSettings."""
     found = {name: Value(value, "default") for name, value in defaults().items()}
-    for path in (user_config_path("stepwell") / "stepwell.toml", Path("stepwell.toml")):
+    for path in files():
         found |= {name: Value(value, str(path)) for name, value in _file(path).items()}
     for setting in SETTINGS:
         if value := os.environ.get(setting.variable):
@@ -76,13 +92,17 @@ def load(flags: Mapping[str, Any] | None = None) -> dict[str, Value]:
     return found
 
 
-def _file(path: Path) -> dict[str, str]:
+def _table(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BadSettings(f"{path}: {error}") from error
+
+
+def _file(path: Path) -> dict[str, str]:
+    table = _table(path)
     known = {setting.name for setting in SETTINGS}
     for name, value in table.items():
         if name in known and not isinstance(value, (str, int, float)):

@@ -322,7 +322,7 @@ def test_a_name_is_held_against_few_patterns_and_only_once(monkeypatch: pytest.M
 def test_the_fingerprint_follows_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def now() -> str:
         names._files.cache_clear()
-        names.fingerprint.cache_clear()
+        names._fingerprint.cache_clear()
         return names.fingerprint()
 
     try:
