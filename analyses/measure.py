@@ -18,6 +18,7 @@ WIDTH = 30  # rows of a trend
 LAG = 30  # rows that a reference stays behind, so that an event cannot hide in it
 REACH = 90  # rows that a reference reaches back
 KEEP = REACH + 10
+SURE = 2.0  # deviations of one row that the median of three must be off: 3 of its own
 
 
 def setting(context: Context, name: str, otherwise: float = np.nan) -> float:
@@ -101,8 +102,9 @@ def sign(series: Series, values: Floats, where: Bools, width: int, *, trend_of: 
         return Sign(where, where, where)
     fitted = line(series, values, where, width)
     shift = recent(series, values) - reference(series, values)
+    far = np.fmax(shift_of, SURE * wobble(series, values))
     up, down = (fitted.low > 0) & (fitted.gain > trend_of), (fitted.high < 0) & (fitted.gain < -trend_of)
-    return _sign(where, up, down, shift > shift_of, shift < -shift_of, np.isfinite(shift))
+    return _sign(where, up, down, shift > far, shift < -far, np.isfinite(shift))
 
 
 def _sign(where: Bools, up: Bools, down: Bools, higher: Bools, lower: Bools, measured: Bools) -> Sign:
