@@ -28,6 +28,8 @@ SHORT_RISE = 1.5  # x reference before a short trend counts
 LONE_RISE = 2.2  # x reference where length and truncation are logged and calm
 LEAP = 3.0  # x reference: no trend is needed any more
 CROSSED = 1.6  # x reference, the same beyond the limit
+QUICK, SOON = 1.6, 6  # x the rows nearby; rows to the limit: no time for a trend
+NEARBY, LEAST = 20, 8  # rows
 HORIZON = 60  # steps within which the limit must be reached
 LIMIT = 1.0  # nats: "growth is fine as long as it is < 1"
 FAR = 2.0  # x reference: the limit of a run that lives higher
@@ -60,12 +62,14 @@ def judge(series: Series, context: Context) -> Judged:
     leap = up & broken & (level >= LEAP * reference) & (level >= LIMIT / 2)
     leap |= up & broken & settled & (level >= CROSSED * home) & (level >= LIMIT)
     over = up & (level >= FATAL) & (level >= 1.5 * home)
+    quick, met = _quick(series, home)
     suffering = reward.falls | (cut.rises & (level >= FATAL))
     signals = (
         Signal("info", (slow | fast) & ~believed),
         Signal("warning", slow & believed),
         Signal("warning", fast & believed, 3, 4),
         Signal("warning", leap | over, 2, 3),
+        Signal("warning", quick & met, 1, 1),
         Signal("critical", (leap | over | ((slow | fast) & believed)) & suffering, 2, 3),
     )
     view = View(series, context, level, reference, long, short, length, cut, reward)
@@ -78,6 +82,30 @@ def _alarming(line: measure.Line, reference: Floats) -> Bools:
     soon = trend.steps_until(limit, line.level, line.low) <= HORIZON
     alarming: Bools = (line.low > 0) & (line.gain >= np.log(1.35)) & soon
     return alarming
+
+
+def _quick(series: Series, home: Floats) -> tuple[Bools, Bools]:
+    """Growth too fast for a trend: three rows, each above the last and far beyond noise, that reach the limit within
+    as many rows as were seen; and whether length, truncation or reward left their own noise with it."""
+    near = measure.reference(series, series.main, NEARBY, 5)
+    last = series.past(series.main, 3)
+    grown = np.log(last[:, 2] / last[:, 0]) / 2  # per row
+    until = np.log(np.maximum(LIMIT, FAR * near) / last[:, 2]) / grown
+    noise = measure.wobble(series, entropy.logs(series))
+    quick = (last[:, 1] > last[:, 0]) & (last[:, 2] > last[:, 1]) & (last[:, 0] >= RISE * near) & (until <= SOON)
+    quick &= (last[:, 2] >= QUICK * np.fmax(near, home)) & (np.log(last[:, 2] / near) >= 8 * noise)
+    return quick & (series.ages[series.new] >= LEAST), _met(series)
+
+
+def _met(series: Series) -> Bools:
+    """Length or truncation above, or reward under, the rows nearby by 3 deviations of a median of three and a bit."""
+    met = np.zeros(len(series.steps) - series.fresh, bool)
+    length = np.log(np.maximum(series.column("response_length_mean"), 1))
+    reward = -series.column("reward_mean", "score_mean")
+    for values, least in ((length, 0.05), (series.column("truncation_fraction"), 0.02), (reward, 0.0)):
+        shift = measure.recent(series, values) - measure.reference(series, values, NEARBY, 5)
+        met |= (shift > least) & (shift > measure.SURE * measure.wobble(series, values))
+    return met
 
 
 def _companions(series: Series, where: Bools) -> tuple[measure.Sign, measure.Sign, measure.Sign]:
