@@ -17,7 +17,7 @@ from collectors import configs, discover, names
 from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
 from collectors.store import keep_config, put, put_torn, take_back, understand
-from collectors.tail import MARK, Log, head_of, mark_of, matches
+from collectors.tail import HEAD, MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
@@ -209,7 +209,8 @@ def _steps(log: Log, fmt: Format, place: Place) -> Iterator[_Step]:
         return
     restarted = bool(place.head) and not matches(log, place.head, place.mark, place.offset)
     offset, memory = (0, {}) if restarted else (place.offset, copy.deepcopy(place.memory))
-    head, size, before, first = head_of(log), PIECE, b"", True
+    known = not restarted and place.head.startswith(f"{HEAD}:")  # it has just been compared in full
+    head, size, before, first = place.head if known else head_of(log), PIECE, b"", True
     while True:
         data = log.read(offset, size)
         ended = len(data) < size

@@ -156,9 +156,10 @@ def _numbers(body: bytes) -> Reading:
 
 def _spellings(body: bytes) -> Iterator[bytes]:
     """The segments as they are, without numpy's wrapping, and with JSON's words: what is cheaper to try comes first."""
-    yield body
     opened = body.count(b":np.float64(")
-    if opened and opened == body.count(b") - ") + body.endswith(b")"):  # no other bracket closes a segment
+    if not opened:
+        yield body
+    elif opened == body.count(b") - ") + body.endswith(b")"):  # no other bracket closes a segment
         body = body.replace(b":np.float64(", b":").replace(b") - ", b" - ").removesuffix(b")")
         yield body
     yield ODD.sub(lambda found: b":" + _json_word(found[1] or found[2] or b""), body)
