@@ -107,6 +107,13 @@ def sign(series: Series, values: Floats, where: Bools, width: int, *, trend_of: 
     return _sign(where, up, down, shift > far, shift < -far, np.isfinite(shift))
 
 
+def leaves(series: Series, values: Floats, reach: int, least: float) -> Bools:
+    """New rows whose recent level is above that of the rows nearby, by `least` and by 3 deviations of its own."""
+    shift = recent(series, values) - reference(series, values, reach, 5)
+    beyond: Bools = (shift > least) & (shift > SURE * wobble(series, values))
+    return beyond
+
+
 def _sign(where: Bools, up: Bools, down: Bools, higher: Bools, lower: Bools, measured: Bools) -> Sign:
     """Where trend and shift disagree the trend is right: the shift is of the past."""
     return Sign(where & (up | (higher & ~down)), where & (down | (lower & ~up)), where & measured)

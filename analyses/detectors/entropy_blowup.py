@@ -98,14 +98,11 @@ def _quick(series: Series, home: Floats) -> tuple[Bools, Bools]:
 
 
 def _met(series: Series) -> Bools:
-    """Length or truncation above, or reward under, the rows nearby by 3 deviations of a median of three and a bit."""
-    met = np.zeros(len(series.steps) - series.fresh, bool)
+    """Length or truncation above, or reward under, the rows nearby."""
     length = np.log(np.maximum(series.column("response_length_mean"), 1))
-    reward = -series.column("reward_mean", "score_mean")
-    for values, least in ((length, 0.05), (series.column("truncation_fraction"), 0.02), (reward, 0.0)):
-        shift = measure.recent(series, values) - measure.reference(series, values, NEARBY, 5)
-        met |= (shift > least) & (shift > measure.SURE * measure.wobble(series, values))
-    return met
+    cut, reward = series.column("truncation_fraction"), series.column("reward_mean", "score_mean")
+    longer = measure.leaves(series, length, NEARBY, 0.05)
+    return longer | measure.leaves(series, cut, NEARBY, 0.02) | measure.leaves(series, -reward, NEARBY, 0)
 
 
 def _companions(series: Series, where: Bools) -> tuple[measure.Sign, measure.Sign, measure.Sign]:

@@ -28,6 +28,7 @@ STEEP = 0.65  # x reference before a short trend is looked at, and what it must 
 HORIZON = 60  # steps within which the floor must be reached
 NEAR, FAR = 250, 400  # the same where gradients shrink already, where two signs are there
 DEAD = 0.05  # nats
+NEARBY, SOON = 20, 6  # rows of the reference where there is no time for a trend; rows to the floor then
 GRACE = 50  # steps of the run in which a steep fall is the norm
 GRACE_ROWS = 12
 LONG = 60  # rows of the trend that sees slow declines
@@ -60,12 +61,14 @@ def judge(series: Series, context: Context) -> Judged:
     measured = gradient.measured | zero.measured | reward.measured
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
     falls = (until <= HORIZON) | ((until <= NEAR) & gradient.falls) | ((until <= FAR) & (signs >= 2))
+    quick = down & (series.born[series.new] > GRACE_ROWS) & (_walked(series) >= GRACE) & _quick(series)
     silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))
     signals = (
         Signal("info", (falls | gone) & ~believed),
         Signal("warning", falls & believed),
         Signal("warning", gone & believed, 2, 3),
+        Signal("warning", quick, 1, 1),
         Signal("critical", ((falls & (level <= 2 * DEAD)) | gone) & believed & suffering, 3, 4),
     )
     view = View(series, level, reference, lines, np.argmin(untils, axis=0), silent, gradient, zero, reward)
@@ -77,6 +80,21 @@ def _walked(series: Series) -> Floats:
     first = series.memory.setdefault("first_step", int(series.steps[series.fresh]))
     walked: Floats = (series.steps[series.new] - first).astype(np.float64)
     return walked
+
+
+def _quick(series: Series) -> Bools:
+    """A fall too fast for a trend: three rows, each under the last and far beyond noise, that reach the floor within
+    as many rows as were seen, with gradients or the groups' variance leaving their own noise."""
+    near = measure.reference(series, series.main, NEARBY, 5)
+    last = series.past(series.main, 3)
+    lost = np.log(last[:, 0] / last[:, 2]) / 2  # per row
+    noise = measure.wobble(series, entropy.logs(series))
+    quick = (last[:, 1] < last[:, 0]) & (last[:, 2] < last[:, 1]) & (last[:, 0] <= FALL * near)
+    quick &= (last[:, 2] <= STEEP * near) & (np.log(near / last[:, 2]) >= 8 * noise)
+    quick &= np.log(last[:, 2] / DEAD) <= SOON * lost
+    gradient = -np.log(np.maximum(series.column("grad_norm"), 1e-12))
+    zero = series.column("group_zero_std_fraction")
+    return quick & (measure.leaves(series, gradient, NEARBY, 0.3) | measure.leaves(series, zero, NEARBY, 0.05))
 
 
 def _until_dead(line: measure.Line, share: float = 0.75) -> Floats:
