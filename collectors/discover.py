@@ -32,7 +32,7 @@ SKIPPED_FOLDERS = {
 }
 SKIPPED_ENDINGS = (
     ".py .md .so .o .a .pt .pth .bin .safetensors .ckpt .npy .npz .parquet .arrow .png .jpg .jpeg .gif .svg .pdf .mp4 "
-    ".zip .tar .whl .db .db-wal .db-shm .sqlite .pkl .lock .ipynb .html .css .js .ts"
+    ".zip .tar .whl .db .db-wal .db-shm .sqlite .pkl .lock .html .css .js .ts"
 )
 ENDINGS = tuple(SKIPPED_ENDINGS.split())
 # File names that say no more than "a log": there the folder is the run.

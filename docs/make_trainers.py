@@ -25,8 +25,8 @@ READ: dict[str, tuple[str, str]] = {
     "rllm": (VERL, "rLLM where the log does not tell which trainer: whether `batch/solve_*` are counts stays open."),
     "rllm-agent": (VERL, "`agent_ppo_trainer` of 0.1 to 0.2: `batch/solve_*` are counts."),
     "rllm-tasks": (VERL, "The workflow and unified trainers (0.2 on): `batch/solve_*` are shares of tasks."),
-    "trl": ("trl-state trl-console tensorboard json-rows wandb", "`trainer_state.json`, the console's dicts (numbers, or "
-            "numbers as text), TensorBoard with its `args`; `training_args.txt`."),
+    "trl": ("trl-state trl-console tensorboard json-rows notebook wandb", "`trainer_state.json`, the console's dicts (numbers, or "
+            "numbers as text), TensorBoard with its `args`, the table that a notebook keeps; `training_args.txt`."),
     "ms-swift": ("plain-jsonl tensorboard wandb", "`logging.jsonl` with steps such as \"12/500\"; `args.json`."),
     "openrlhf": ("openrlhf-console tensorboard wandb", "TensorBoard and the Ray console's `Global step` dicts."),
     "nemo-rl": ("tensorboard wandb", "TensorBoard, `config.yaml`; `train_data_step*.jsonl` are rollouts, not metrics."),

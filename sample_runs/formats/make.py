@@ -352,6 +352,39 @@ def plain() -> None:
     write("trl/train.log", "".join(f"{row}\n" for row in trl) + "{'train_runtime': 648.26, 'epoch': 0.2}\n")
 
 
+def notebook() -> None:
+    """transformers' table as its NotebookProgressCallback draws it, with unsloth's names, after a cell of prose."""
+    run = Figures()
+    names = ["Step", "Training Loss", "reward", "reward_std", "completions / mean_length", "kl", "rewards / format / mean"]
+    rows = [
+        [str(step), f"{run.loss:.6f}", f"{run.reward:.6f}", f"{abs(run.loss):.6f}", f"{run.length:.6f}", f"{run.kl:.6f}",
+         f"{run.reward / 2:.6f}"]
+        for step in range(1, 21)
+    ]  # fmt: skip
+    head = "".join(f"      <th>{name}</th>\n" for name in names)
+    body = "".join("    <tr>\n" + "".join(f"      <td>{cell}</td>\n" for cell in row) + "    </tr>\n" for row in rows)
+    table = (
+        "\n    <div>\n      <progress value='20' max='20' style='width:300px; height:20px;'></progress>\n"
+        '      [20/20 05:12, Epoch 0/1]\n    </div>\n    <table border="1" class="dataframe">\n  <thead>\n'
+        f' <tr style="text-align: left;">\n{head}    </tr>\n  </thead>\n  <tbody>\n{body}  </tbody>\n</table><p>'
+    )
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ["# GRPO 数学\n"]},
+        {
+            "cell_type": "code", "execution_count": 1, "metadata": {}, "source": ["trainer.train()"],
+            "outputs": [
+                {"name": "stderr", "output_type": "stream", "text": ["Unsloth: Will smartly offload gradients\n"]},
+                {
+                    "data": {"text/html": table.splitlines(keepends=True), "text/plain": ["<IPython.core.display.HTML object>"]},
+                    "metadata": {}, "output_type": "display_data",
+                },
+            ],
+        },
+    ]  # fmt: skip
+    document = {"cells": cells, "metadata": {"kernelspec": {"name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}
+    write("notebook/grpo.ipynb", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
 def wandb_offline() -> None:
     """By the library itself; what names the host or the folder is turned off."""
     run = Figures()
@@ -378,7 +411,7 @@ def wandb_offline() -> None:
 
 
 if __name__ == "__main__":
-    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain):
+    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain, notebook):
         make()
     if "wandb" in sys.argv:
         wandb_offline()
