@@ -41,10 +41,13 @@ class Log:
         self.file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset`; fewer only at the end. Forward reads of a compressed log are cheap."""
-        if not self.compressed:
+        """Up to `size` bytes from `offset`; fewer only at the end, as it was when the log was opened.
+
+        Forward reads of a compressed log are cheap.
+        """
+        if not self.compressed:  # no more than is there: Python makes room for all that is asked for
             self.file.seek(offset)
-            return self.file.read(size)
+            return self.file.read(min(size, max(0, self.stat.st_size - offset)))
         if offset < self._at - len(self._ready):
             self._rewind()
         self._skip_to(offset)
