@@ -14,6 +14,8 @@ from analyses.series import Needs, Series, join, kept
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 CLEAR_ROWS = 5
+RETELL_ROWS = 10
+"""While an episode goes on its numbers do too: it is stated anew this often, or its forecast would lie in the past."""
 REARM_ROWS = 20
 REARM_CRITICAL_ROWS = 5
 """A young run dies too fast to wait 20 rows: what is critical may speak again after 5."""
@@ -84,7 +86,13 @@ def follow(state: State, series: Series, judged: Judged, trouble: str) -> tuple[
     """Walk through the new rows; only those that matter are looked at one by one."""
     recent, levels = _sustained(state.get("recent", []), series, judged.signals)
     teller = _Teller(
-        trouble, series, judged, state.get("open"), state.get("rested", judged.rearm_rows), state.get("calm", 0)
+        trouble,
+        series,
+        judged,
+        state.get("open"),
+        state.get("rested", judged.rearm_rows),
+        state.get("calm", 0),
+        state.get("told", 0),
     )
     row, total = 0, len(levels)
     speaking = np.flatnonzero(levels >= 0)
@@ -102,6 +110,7 @@ def follow(state: State, series: Series, judged: Judged, trouble: str) -> tuple[
         "open": None if teller.open is None else teller.open.as_dict(),
         "rested": teller.rested,
         "calm": teller.calm,
+        "told": teller.told,
     }
     return {**after, "recent": recent}, teller.findings
 
@@ -114,6 +123,7 @@ class _Teller:
     open: Any  # Finding | None; given as its dict
     rested: int
     calm: int
+    told: int  # rows since the open episode was last stated
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -142,6 +152,7 @@ class _Teller:
     def _keep_open(self, row: int, at: int, level: int) -> None:
         quiet = level < RANK["warning"] and self.judged.calm(row, self.open.evidence)
         self.calm = self.calm + 1 if quiet else 0
+        self.told += 1
         rank = RANK[self.open.severity]
         if level > rank:
             if rank == RANK["info"]:  # a note is not the alarm: the alarm is an episode of its own
@@ -151,6 +162,8 @@ class _Teller:
                 self._state(row, at, SEVERITIES[level], self.open)
         elif self.calm >= self.judged.clear_rows:
             self._close(at, self.judged.over(row))
+        elif level >= RANK["warning"] and self.told >= RETELL_ROWS:
+            self._state(row, at, self.open.severity, self.open)
 
     def _raise(self, row: int, at: int, severity: Severity) -> None:
         self.calm = 0
@@ -172,6 +185,7 @@ class _Teller:
             source=words.source,
         )
         self.findings.append(self.open)
+        self.told = 0
 
     def _close(self, at: int, why: str) -> None:
         step = int(self.series.steps[at])

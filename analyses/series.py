@@ -59,22 +59,42 @@ class Series:
 
         NaN where the row's segment had not begun. `width + lag` must be within what the detector keeps.
         """
+        if self.fresh == len(self.steps) - 1:
+            return self._past_of_one(values, width, lag)
         ends = np.arange(self.fresh, len(self.steps))
         back = np.arange(width)[::-1] + lag
         rows = ends[:, None] - back
         inside = (back < self.ages[self.new, None]) & (rows >= 0)
         return np.where(inside, values[np.maximum(rows, 0)], np.nan)
 
+    def _past_of_one(self, values: Floats, width: int, lag: int) -> Floats:
+        """The same where one row is new, as in a live run: a slice."""
+        window = np.full((1, width), np.nan)
+        stop = self.fresh - lag + 1
+        count = min(width, int(self.ages[-1]) - lag, stop)
+        if count > 0:
+            window[0, width - count :] = values[stop - count : stop]
+        return window
+
 
 def middle(windows: Floats) -> Floats:
     """Medians of the finite values of each row (n, w); NaN where none are. (np.nanmedian is far slower.)"""
     ordered = np.sort(windows, axis=-1)
+    if len(windows) == 1:
+        return _middle_of_one(ordered)
     count = np.isfinite(ordered).sum(axis=-1)
     each = np.arange(len(windows))
     low = ordered[each, np.maximum(count - 1, 0) // 2]
     high = ordered[each, np.minimum(count // 2, windows.shape[1] - 1)]
     medians: Floats = np.where(count > 0, (low + high) / 2, np.nan)
     return medians
+
+
+def _middle_of_one(ordered: Floats) -> Floats:
+    """The same for one window (1, w), without the cost of indexing many."""
+    row = ordered[0]
+    count = np.count_nonzero(np.isfinite(row))
+    return np.array([(row[(count - 1) // 2] + row[min(count // 2, len(row) - 1)]) / 2 if count else np.nan])
 
 
 def spread(windows: Floats) -> Floats:

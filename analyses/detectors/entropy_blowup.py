@@ -62,14 +62,14 @@ def judge(series: Series, context: Context) -> Judged:
     leap = up & broken & (level >= LEAP * reference) & (level >= LIMIT / 2)
     leap |= up & broken & settled & (level >= CROSSED * home) & (level >= LIMIT)
     over = up & (level >= FATAL) & (level >= 1.5 * home)
-    quick, met = _quick(series, home)
+    quick = _quick(series, home)
     suffering = reward.falls | (cut.rises & (level >= FATAL))
     signals = (
         Signal("info", (slow | fast) & ~believed),
         Signal("warning", slow & believed),
         Signal("warning", fast & believed, 3, 4),
         Signal("warning", leap | over, 2, 3),
-        Signal("warning", quick & met, 1, 1),
+        Signal("warning", quick, 1, 1),
         Signal("critical", (leap | over | ((slow | fast) & believed)) & suffering, 2, 3),
     )
     view = View(series, context, level, reference, long, short, length, cut, reward)
@@ -84,17 +84,21 @@ def _alarming(line: measure.Line, reference: Floats) -> Bools:
     return alarming
 
 
-def _quick(series: Series, home: Floats) -> tuple[Bools, Bools]:
+def _quick(series: Series, home: Floats) -> Bools:
     """Growth too fast for a trend: three rows, each above the last and far beyond noise, that reach the limit within
-    as many rows as were seen; and whether length, truncation or reward left their own noise with it."""
-    near = measure.reference(series, series.main, NEARBY, 5)
+    a few more, with length, truncation or reward leaving their own noise."""
     last = series.past(series.main, 3)
+    quick = (last[:, 1] > last[:, 0]) & (last[:, 2] > last[:, 1]) & (last[:, 2] >= QUICK * home)
+    quick &= series.ages[series.new] >= LEAST
+    if not quick.any():
+        return quick
+    near = measure.reference(series, series.main, NEARBY, 5)
     grown = np.log(last[:, 2] / last[:, 0]) / 2  # per row
     until = np.log(np.maximum(LIMIT, FAR * near) / last[:, 2]) / grown
     noise = measure.wobble(series, entropy.logs(series))
-    quick = (last[:, 1] > last[:, 0]) & (last[:, 2] > last[:, 1]) & (last[:, 0] >= RISE * near) & (until <= SOON)
-    quick &= (last[:, 2] >= QUICK * np.fmax(near, home)) & (np.log(last[:, 2] / near) >= 8 * noise)
-    return quick & (series.ages[series.new] >= LEAST), _met(series)
+    quick &= (last[:, 0] >= RISE * near) & (last[:, 2] >= QUICK * near) & (until <= SOON)
+    quick &= np.log(last[:, 2] / near) >= 8 * noise
+    return quick & _met(series) if quick.any() else quick
 
 
 def _met(series: Series) -> Bools:

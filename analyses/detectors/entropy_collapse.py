@@ -61,7 +61,7 @@ def judge(series: Series, context: Context) -> Judged:
     measured = gradient.measured | zero.measured | reward.measured
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
     falls = (until <= HORIZON) | ((until <= NEAR) & gradient.falls) | ((until <= FAR) & (signs >= 2))
-    quick = down & (series.born[series.new] > GRACE_ROWS) & (_walked(series) >= GRACE) & _quick(series)
+    quick = _quick(series, mature & (level <= STEEP * reference))
     silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))
     signals = (
@@ -82,15 +82,17 @@ def _walked(series: Series) -> Floats:
     return walked
 
 
-def _quick(series: Series) -> Bools:
+def _quick(series: Series, low: Bools) -> Bools:
     """A fall too fast for a trend: three rows, each under the last and far beyond noise, that reach the floor within
-    as many rows as were seen, with gradients or the groups' variance leaving their own noise."""
-    near = measure.reference(series, series.main, NEARBY, 5)
+    a few more, with gradients or the groups' variance leaving their own noise."""
     last = series.past(series.main, 3)
+    quick = low & (last[:, 1] < last[:, 0]) & (last[:, 2] < last[:, 1])
+    if not quick.any():
+        return quick
+    near = measure.reference(series, series.main, NEARBY, 5)
     lost = np.log(last[:, 0] / last[:, 2]) / 2  # per row
     noise = measure.wobble(series, entropy.logs(series))
-    quick = (last[:, 1] < last[:, 0]) & (last[:, 2] < last[:, 1]) & (last[:, 0] <= FALL * near)
-    quick &= (last[:, 2] <= STEEP * near) & (np.log(near / last[:, 2]) >= 8 * noise)
+    quick &= (last[:, 0] <= FALL * near) & (last[:, 2] <= STEEP * near) & (np.log(near / last[:, 2]) >= 8 * noise)
     quick &= np.log(last[:, 2] / DEAD) <= SOON * lost
     gradient = -np.log(np.maximum(series.column("grad_norm"), 1e-12))
     zero = series.column("group_zero_std_fraction")

@@ -65,8 +65,10 @@ def judge(series: Series, context: Context) -> Judged:
 def _climbs(series: Series) -> tuple[Bools, measure.Line]:
     """New rows at which lengths and truncation climb together, surely, for many rows, and reward does not."""
     length, cut = series.main, series.column("truncation_fraction")
-    level, calm = measure.recent(series, cut), measure.reference(series, cut)
     up = measure.recent(series, length) >= CLIMB * measure.reference(series, length)
+    if not up.any():
+        return up, measure.line(series, length, up, measure.WIDTH)
+    level, calm = measure.recent(series, cut), measure.reference(series, cut)
     settled = np.where(series.stages[series.new] == 0, measure.WIDTH, 2 * measure.WIDTH)  # a new limit is grown into
     up &= (level >= 0.05) & (level >= 2 * calm) & (series.ages[series.new] >= settled)
     line = measure.line(series, np.log(np.maximum(length, 1)), up, measure.WIDTH)

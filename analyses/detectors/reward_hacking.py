@@ -107,7 +107,7 @@ def judge(series: Series, context: Context) -> Judged:
     stage = series.memory.get("stage")
     reward, noise = _recent_reward(series), measure.wobble(series, series.main)
     counts = [series.column(name)[series.new] for name in ("val_n", "val_k")]
-    every_prompt = _every_prompt(series, reward)
+    every_prompt = _every_prompt(series, reward, noise)
     error = float(series.memory.get("error", 0.0))
     for i in np.flatnonzero(np.isfinite(noise) & (np.isfinite(score) | every_prompt)):
         if stage != int(series.stages[series.fresh + i]):
@@ -141,13 +141,15 @@ def _recent_reward(series: Series) -> Floats:
     return np.where(sparse, measure.recent(series, series.main, 3), measure.recent(series, series.main, 5))
 
 
-def _every_prompt(series: Series, reward: Floats) -> Bools:
+def _every_prompt(series: Series, reward: Floats, noise: Floats) -> Bools:
     """New rows at which groups that had no right answer have vanished, and those with only right ones hardly grown."""
+    gained = reward - measure.reference(series, series.main)
+    if not (gained > noise).any():
+        return gained > noise
     wrong, right = series.column("group_all_wrong_fraction"), series.column("group_all_right_fraction")
     usual = measure.reference(series, wrong)
-    gained = reward - measure.reference(series, series.main)
     vanished = (usual >= 0.04) & (measure.recent(series, wrong, 5) <= VANISHED * usual)
-    return vanished & (_rise(series, right) <= 0.6 * gained)
+    return vanished & (gained > noise) & (_rise(series, right) <= 0.6 * gained)
 
 
 def _error(score: float, questions: float, samples: float) -> float:
