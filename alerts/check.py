@@ -14,10 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 
 import analyses
+from alerts import evaluate
+from alerts.lifecycle import Episode
+from alerts.rules import Book
+from alerts.watch import Pass, observe, stand
 from analyses.contract import RANK, Context, Rows
 from analyses.judge import judge, missing, quantities
-from db import findings, runs
-from db.engine import reading, writing
+from db import alerts, findings, runs
+from db.engine import StoreError, reading, writing
 from db.findings import Finding, Judged
 from db.rows import SourceRows, interval, rows_of
 from db.runs import Attempt, Run, Source
@@ -31,13 +35,22 @@ BLIND_PATIENCE = 3600.0  # the same where neither the log's times nor its step t
 @dataclass(slots=True)
 class Report:
     """What one pass says. findings: every episode of the judged runs, newest first. stale: run id -> seconds without
-    data, of live runs that should have logged since. missing: run id -> trouble -> quantities that it does not log."""
+    data, of live runs that should have logged since. missing: run id -> trouble -> quantities that it does not log.
+    errors: run id -> rule -> why it could not be evaluated. episodes: run id -> what its rules make of the findings."""
 
     runs: dict[int, Run] = field(default_factory=dict)
     sources: dict[int, Source] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     missing: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     stale: dict[int, float] = field(default_factory=dict)
+    errors: dict[int, dict[str, str]] = field(default_factory=dict)
+    episodes: dict[int, list[Episode]] = field(default_factory=dict)
+
+    def alarms(self, at_least: str = "info") -> list[tuple[int, Episode]]:
+        """(run id, episode) of every alert that is firing at this severity or above, worst first."""
+        loud = [(run_id, one) for run_id, told in self.episodes.items() for one in told if one.state == "firing"]
+        loud = [(run_id, one) for run_id, one in loud if RANK[one.severity] >= RANK[at_least]]
+        return sorted(loud, key=lambda pair: (-RANK[pair[1].severity], pair[0], pair[1].first.detected_step))
 
     def firing(self, at_least: str = "info") -> list[Finding]:
         """The open findings of at least this severity, worst first."""
@@ -56,14 +69,27 @@ class _Task:
     torn: tuple[int, int] | None
 
 
-def check(engine: sa.Engine, *, now: float, live_for: float | None, run_ids: Collection[int] | None = None) -> Report:
+def check(
+    engine: sa.Engine,
+    *,
+    now: float,
+    live_for: float | None,
+    run_ids: Collection[int] | None = None,
+    book: Book | None = None,
+    link: str = "",
+) -> Report:
     """Judge every run whose newest data is younger than live_for seconds (every run when None), or these runs.
 
-    now: s since the epoch. With live_for=None age is not judged. Raises db.engine.StoreError.
+    now: s since the epoch. With live_for=None age is not judged. book: the team's rules; with it and live_for the
+    alerts are brought up to date, and what is to be told goes into the outbox. link: where the dashboard is.
+    Raises db.engine.StoreError.
     """
     tasks, report = _tasks(engine, now, live_for, run_ids)
+    clock = None if live_for is None else now
     for task in tasks:
-        _judge(engine, task, None if live_for is None else now)
+        _careful(engine, task, clock, report)
+    if book is not None:
+        evaluate.evaluate(engine, [_bare(task) for task in tasks], book, clock, report.errors)
     with reading(engine) as connection:
         found = findings.findings_of(connection, report.runs.keys())
         report.missing = _missing(connection, tasks)
@@ -72,7 +98,31 @@ def check(engine: sa.Engine, *, now: float, live_for: float | None, run_ids: Col
     report.findings = _once_per_run(found, report)
     if live_for is None:  # that a live pass once found no new rows says nothing about a run that is over
         report.findings = [one for one in report.findings if (one.trouble, one.state) != ("stalled", "firing")]
+    if book is not None:
+        tries = [one for task in tasks for one in task.attempts]
+        old = 0.0 if live_for is None else now - live_for
+        seen = Pass(report.runs, report.sources, tries, report.stale, report.errors, old)
+        if live_for is not None:
+            observe(engine, seen, book, now, link=link)
+        report.episodes = stand(engine, seen, book, now)
+        if live_for is None:
+            for run_id, told in report.episodes.items():
+                report.episodes[run_id] = [one for one in told if one.rule.trouble != "stalled"]
     return report
+
+
+def _careful(engine: sa.Engine, task: _Task, now: float | None, report: Report) -> None:
+    """A detector that stumbles over one run is told of; the others are judged."""
+    try:
+        _judge(engine, task, now)
+    except (StoreError, TimeoutError):
+        raise
+    except Exception as error:
+        report.errors.setdefault(task.run.id, {})["detectors"] = f"{task.source.path}: {error!r}"
+
+
+def _bare(task: _Task) -> evaluate.Task:
+    return evaluate.Task(task.run, task.source, task.attempts, task.torn, known=task.judged is not None)
 
 
 def is_live(run: Run, now: float, live_for: float) -> bool:
@@ -121,9 +171,14 @@ def _judge(engine: sa.Engine, task: _Task, now: float | None) -> None:
     state, said = judge(state, _rows(rows), context)
     if torn is not None and len(torn):
         said = [*said, *judge(copy.deepcopy(state), _rows(torn), context)[1]]
+    walls = evaluate.Walls([rows] if torn is None else [rows, torn])
+    late = before is not None and before.rules != rules
     with writing(engine) as connection:
         if before is not None and not known:
             findings.forget(connection, task.source.id)
+        alerts.state(connection, evaluate.statements(task.run.id, task.source.id, said, walls, late=late))
+        if len(rows):
+            alerts.set_position(connection, task.source.id, walls.last())
         findings.keep(connection, task.run.id, task.source.id, [_row(one.as_dict()) for one in said])
         findings.set_judged(connection, task.source.id, Judged(rows.at[0], rows.at[1], state, rules))
 

@@ -27,6 +27,8 @@ from db.settings import BadSettings
 FINDING = "finding"
 """As a rule's severity: that of the finding."""
 NOW = Span()
+TERMINAL = "terminal"
+"""The kind of a channel that is what a --quiet pass prints: cron mails it, so it too says nothing twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def builtin() -> dict[str, Rule]:
     """A rule for every detector."""
     differing = tomllib.loads(Path(__file__).with_name("builtin.toml").read_text(encoding="utf-8"))
     rules = {}
-    for trouble in detectors():
+    for trouble in [*detectors(), "no_data"]:  # no_data: nothing comes, and no detector can say so
         rules[trouble] = replace(Rule(trouble, trouble), **_values(differing.get(trouble, {}), RULE))
     return rules
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.points import insert_new
-from db.schema import findings, judgements
+from db.schema import findings, judgements, rule_states, statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ def keep(connection: sa.Connection, run_id: int, source_id: int, said: Sequence[
 
 def forget(connection: sa.Connection, source_id: int) -> None:
     """Drop what was judged of a source: its rules have changed, or its torn end was taken back."""
-    connection.execute(sa.delete(findings).where(findings.c.source_id == source_id))
-    connection.execute(sa.delete(judgements).where(judgements.c.source_id == source_id))
+    for table in (findings, statements, judgements, rule_states):
+        connection.execute(sa.delete(table).where(table.c.source_id == source_id))
 
 
 def judged(connection: sa.Connection, source_ids: Collection[int]) -> dict[int, Judged]:

@@ -1,0 +1,142 @@
+"""What a message says, and the channels that carry it.
+
+The first line says what, which run, which step and how sure; then the numbers, what to try, and where to look.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from alerts.lifecycle import World
+from alerts.plan import ALIVE, Due
+from alerts.rules import Rule
+from analyses.contract import RANK
+from db.alerts import Alert
+
+SCHEMA = 1
+"""Of the webhook's JSON (docs/alerts.md): fields are added, never renamed or removed."""
+
+EXACT = {"non_finite", "restart", "restart_loop", "stalled", "no_data"}
+"""Troubles that are facts: nothing is estimated."""
+SEEN = {"repeat": "still firing", "escalated": "worse", "unanswered": "nobody has answered", "resolved": "over"}
+
+
+def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float, link: str = "") -> dict[str, Any]:
+    """One message as plain JSON: the object of `messages` in the webhook's schema."""
+    finding = json.loads(due.said)
+    message = {
+        "kind": due.kind,
+        "n": due.n,
+        "alert": alert.id,
+        "rule": alert.rule,
+        "severity": due.severity,
+        "state": alert.state,
+        "project": world.project,
+        "run": world.name,
+        "step": alert.resolved_step if due.kind == "resolved" and alert.resolved_step is not None else world.step,
+        "onset_step": alert.onset_step,
+        "detected_step": alert.detected_step,
+        "resolved_step": alert.resolved_step,
+        "attempt": alert.attempt,
+        "sure": sure(alert, rule, finding),
+        "message": finding.get("message", ""),
+        "evidence": finding.get("evidence") or {},
+        "clears": finding.get("clears", ""),
+        "advice": finding.get("advice", ""),
+        "source": finding.get("origin") or finding.get("source") or "",
+        "annotations": dict(rule.annotations) if rule else {},
+        "url": _url(link, world.run_id, alert),
+        "opened_at": alert.opened_at,
+        "at": now,
+    }
+    return {**message, "title": title(message)}
+
+
+def sure(alert: Alert, rule: Rule | None, finding: Mapping[str, Any]) -> str:
+    """How sure the message is, in words: a fact, or an estimate and how long it has held."""
+    if alert.episode.startswith(("error:", "no-data:")) or alert.rule in EXACT:
+        return "certain"
+    if rule is not None and rule.expression is not None:
+        return "certain: the rule's own limit"
+    held = alert.detected_step - alert.onset_step
+    return f"seen over {held} steps" if held > 0 else "seen at one step"
+
+
+def title(message: Mapping[str, Any]) -> str:
+    """What, which run, which step, how sure."""
+    what = str(message["rule"]).replace("_", " ").replace("blowup", "blow-up")
+    kind = SEEN.get(str(message["kind"]))
+    head = "RESOLVED" if message["kind"] == "resolved" else str(message["severity"]).upper()
+    told = f"{head} {what}" + (f" ({kind})" if kind and message["kind"] != "resolved" else "")
+    since = "" if message["onset_step"] == message["step"] else f", since step {message['onset_step']}"
+    return _line(f"{told} · {message['project']}/{message['run']} · step {message['step']}{since} · {message['sure']}")
+
+
+def text(messages: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """(title, body) of one delivery: messages of one run."""
+    parts = []
+    for number, one in enumerate(messages):
+        lines = [] if number == 0 else [str(one["title"])]
+        lines += [str(one["message"])]
+        if one["evidence"]:
+            lines.append(", ".join(f"{name} {_number(value)}" for name, value in one["evidence"].items()))
+        if one["kind"] != "resolved":
+            lines += [f"Try: {one['advice']}"] if one["advice"] else []
+            lines += [f"Clears: {one['clears']}"] if one["clears"] else []
+        lines += [f"{name}: {value}" for name, value in one["annotations"].items()]
+        lines += [str(one["url"])] if one["url"] else []
+        parts.append("\n".join(filter(None, lines)))
+    more = f" (+{len(messages) - 1} more)" if len(messages) > 1 else ""
+    return str(messages[0]["title"]) + more, "\n\n".join(parts)
+
+
+def webhook(batch: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The documented JSON of a generic webhook. id: the same whenever this delivery is tried again."""
+    head, told = text(messages)
+    return {"schema": SCHEMA, "id": batch, "title": head, "text": told, "messages": list(messages)}
+
+
+def alertmanager(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Alertmanager's POST /api/v2/alerts. What fires is told again every ten minutes and ends by itself an hour after
+    the last time, so that a cron that died leaves nothing firing for ever."""
+    return [each for one in messages for each in _alertmanager(one)]
+
+
+def _alertmanager(one: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Severity is a label, so that routes can use it; then a worse severity is another alert, and ends the milder."""
+    ends = one["at"] + 6 * ALIVE
+    found = []
+    for severity in RANK:
+        over = one["kind"] == "resolved" or RANK[severity] < RANK[one["severity"]]
+        if RANK[severity] > RANK[one["severity"]] or (severity != one["severity"] and one["kind"] != "escalated"):
+            continue
+        labels = {"alertname": one["rule"], "project": one["project"], "run": one["run"], "episode": str(one["alert"])}
+        entry: dict[str, Any] = {"labels": {**labels, "severity": severity}}
+        entry["annotations"] = {"summary": one["title"], "description": text([one])[1], **one["annotations"]}
+        entry["startsAt"], entry["endsAt"] = _time(one["opened_at"]), _time(one["at"] if over else ends)
+        found.append(entry | ({"generatorURL": one["url"]} if one["url"] else {}))
+    return found
+
+
+def _url(link: str, run_id: int, alert: Alert) -> str:
+    if not link:
+        return ""
+    return f"{link.rstrip('/')}/run?{urlencode({'run': run_id, 'step': alert.detected_step})}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+
+
+def _line(words: str) -> str:
+    """Names come from logs: no line breaks or control characters in a title."""
+    return "".join(letter if letter.isprintable() else " " for letter in words)
+
+
+def _time(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat()
