@@ -166,9 +166,7 @@ def _fold(
     late: bool,
 ) -> None:
     anew = start == (0, 0)
-    state, said = scan(
-        rule, {} if anew or before is None else before.state, cells(rule, rows, _base(engine, rule)), now
-    )
+    state, said = scan(rule, {} if anew or before is None else before.state, cells(rule, rows, base(engine, rule)), now)
     if not len(rows) and not said and not anew:
         return
     run_id, source_id = task.run.id, task.source.id
@@ -180,7 +178,7 @@ def _fold(
         alerts.set_rule_state(connection, source_id, rule.name, RuleState(rule.definition, *rows.at, state))
 
 
-def _base(engine: sa.Engine, rule: Rule) -> Baseline | None:
+def base(engine: sa.Engine, rule: Rule) -> Baseline | None:
     """The baseline's curve. Raises LookupError where the store has no such run or curve."""
     one = rule.expression
     if one is None or one.baseline is None:

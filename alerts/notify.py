@@ -23,6 +23,7 @@ SCHEMA = 1
 
 EXACT = {"non_finite", "restart", "restart_loop", "stalled", "no_data"}
 """Troubles that are facts: nothing is estimated."""
+RAISED = {"firing", "escalated"}
 SEEN = {"repeat": "still firing", "escalated": "worse", "unanswered": "nobody has answered", "resolved": "over"}
 
 
@@ -79,8 +80,8 @@ def title(message: Mapping[str, Any]) -> str:
 
 def text(messages: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """(title, body) of one delivery: messages of one run."""
-    parts = []
-    for number, one in enumerate(messages):
+    shown, parts = heard(messages), []
+    for number, one in enumerate(shown):
         lines = [] if number == 0 else [str(one["title"])]
         lines += [str(one["message"])]
         if one["evidence"]:
@@ -91,8 +92,14 @@ def text(messages: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         lines += [f"{name}: {value}" for name, value in one["annotations"].items()]
         lines += [str(one["url"])] if one["url"] else []
         parts.append("\n".join(filter(None, lines)))
-    more = f" (+{len(messages) - 1} more)" if len(messages) > 1 else ""
-    return str(messages[0]["title"]) + more, "\n\n".join(parts)
+    more = f" (+{len(shown) - 1} more)" if len(shown) > 1 else ""
+    return str(shown[0]["title"]) + more, "\n\n".join(parts)
+
+
+def heard(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those worth reading: one that got worse before anybody was told is told as it is now."""
+    raised = {one["alert"]: number for number, one in enumerate(messages) if one["kind"] in RAISED}
+    return [one for number, one in enumerate(messages) if one["kind"] not in RAISED or raised[one["alert"]] == number]
 
 
 def webhook(batch: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

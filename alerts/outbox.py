@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 
+from alerts.notify import heard
 from alerts.rules import TERMINAL, Channel
 from db import outbox
 from db.engine import StoreError, reading, writing
@@ -169,7 +170,7 @@ def within(limit: float, call: Callable[[], None]) -> None:
         raise failure[0]
 
 
-def print_waiting(engine: sa.Engine, channel: str, show: Callable[[dict[str, Any]], None], now: float) -> int:
+def print_waiting(engine: sa.Engine, channel: str, show: Callable[[Mapping[str, Any]], None], now: float) -> int:
     """Hand every waiting message of a channel to `show`, then mark them told. Returns how many there were."""
     count = 0
     while True:
@@ -177,8 +178,8 @@ def print_waiting(engine: sa.Engine, channel: str, show: Callable[[dict[str, Any
             batch = outbox.next_batch(connection, channel)
         if not batch:
             return count
-        for message in batch:
-            show(message.body)
+        for body in heard([message.body for message in batch]):
+            show(body)
         with writing(engine) as connection:
             outbox.done(connection, batch, "delivered", now)
         count += len(batch)

@@ -38,6 +38,10 @@ SETTINGS = (
     Setting("fail_on", "STEPWELL_FAIL_ON", "lowest severity for which `stepwell check` exits with 1"),
     Setting("port", "STEPWELL_PORT", "port of the dashboard"),
     Setting("host", "STEPWELL_HOST", "address the dashboard listens on"),
+    Setting("dashboard_url", "STEPWELL_DASHBOARD_URL", "where people reach the dashboard: messages link to it"),
+    Setting("metrics_file", "STEPWELL_METRICS_FILE", "OpenMetrics text file that `stepwell check` writes"),
+    Setting("ping_url", "STEPWELL_PING_URL", "address that hears of each check: /start, then /<exit code>"),
+    Setting("time_limit", "STEPWELL_TIME_LIMIT", "`stepwell check` ends itself after this (90s, 10m)"),
 )
 
 
@@ -59,6 +63,10 @@ def defaults() -> dict[str, str]:
         "fail_on": "warning",
         "port": "8501",
         "host": "127.0.0.1",
+        "dashboard_url": "",
+        "metrics_file": "",
+        "ping_url": "",
+        "time_limit": "10m",
     }
 
 

@@ -20,13 +20,14 @@ from db.engine import reading
 from stepwell import show
 
 POLL = 0.5  # s between two looks at the files; a new line is to be in the store within 2 s
+TRACKERS_EVERY = 20  # looks at the files: a server is not asked every half second
 LONG_WORK = 64 << 20  # bytes to read before a progress bar is worth its line
 MANY_RUNS = 30  # runs to judge before it is, again
 
 
 def collect(
     engine: sa.Engine,
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     project: str | None,
     *,
     run_per_file: bool = False,
@@ -56,6 +57,7 @@ def one_pass(collector: Collector, *, bar: bool = False) -> list[FileReport]:
     long = sum(found.size for found, _place in pending) > LONG_WORK
     with click.progressbar(pending, label="reading", hidden=not (bar and long), item_show_func=_name) as steps:
         reports = [collector.read(found, place) for found, place in steps]
+    reports += collector.read_trackers()
     collector.read_configs()
     link_runs(collector.engine)
     return [report for report in reports if report is not None]
@@ -71,6 +73,7 @@ def _follow(collector: Collector) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     click.echo("following; stop with Ctrl-C", err=True)
+    turn = 0
     while not stop.wait(POLL):
         news: list[FileReport] = []
         for found, place in collector.pending():
@@ -79,6 +82,8 @@ def _follow(collector: Collector) -> None:
                 news.append(report)
                 now = report.place
                 click.echo(f"{now.path}: step {now.last_step}, {report.new_points:,} points", err=True)
+        if (turn := turn + 1) % TRACKERS_EVERY == 0:
+            news += collector.read_trackers()
         if collector.read_configs() or news:
             link_runs(collector.engine)
             _judge(collector.engine, news)

@@ -26,7 +26,7 @@ HEAD = 1 << 16  # bytes that tell a file of rollouts
 SHOWN = 6  # lines, names and files of each kind in the text; --json has them all
 
 
-def doctor(paths: Sequence[Path], *, as_json: bool) -> None:
+def doctor(paths: Sequence[Path | str], *, as_json: bool) -> None:
     """Raises click.UsageError for a missing path."""
     with tempfile.TemporaryDirectory(prefix="stepwell-doctor-") as folder:
         engine = open_store(f"sqlite:///{Path(folder) / 'store.db'}")
@@ -59,7 +59,8 @@ def _run(connection: sa.Connection, one: Understood) -> dict[str, Any]:
     formats = discover.formats()
     files = []
     for source in one.sources:
-        about = (formats[source.format].__doc__ or "").strip().partition("\n")[0]
+        reader = formats.get(source.format)
+        about = (reader.__doc__ or "").strip().partition("\n")[0] if reader else "a tracker's own store"
         file: dict[str, Any] = {"path": source.path, "format": source.format, "about": about}
         file |= {"trainer": source.trainer, "rows": source.rows, "points": source.points}
         file |= {"first_step": source.first_step, "last_step": source.last_step}

@@ -1,0 +1,187 @@
+"""`stepwell init`, `rules test`, `alerts`, `ack`, `silence`."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import sqlalchemy as sa
+
+from alerts import rules
+from alerts.lifecycle import Episode
+from alerts.rules import Book
+from db import alerts, outbox, runs
+from db.alerts import Alert, Flip, Silence
+from db.engine import reading, writing
+from db.outbox import Act, Message
+from db.runs import Run
+from db.settings import seconds
+from stepwell import show
+
+STARTER = Path(__file__).with_name("starter.toml")
+
+
+def init(path: Path, *, force: bool) -> None:
+    """Raises click.UsageError where there is a file already."""
+    if path.exists() and not force:
+        raise click.UsageError(f"there is a {path} already; --force writes over it")
+    path.write_text(STARTER.read_text(encoding="utf-8"), encoding="utf-8")
+    click.echo(f"{path} written. Try it with: stepwell rules test")
+
+
+def book() -> Book:
+    """The rules as they stand. Raises BadSettings."""
+    return rules.load()
+
+
+def test(engine: sa.Engine, book: Book, *, as_json: bool) -> None:
+    """What each rule would have done on the runs of the store."""
+    from alerts.rehearsal import rehearse
+
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in book.rules}
+    errors, judged, rows = [], 0, 0
+    for one in rehearse(engine, book):
+        judged, rows = judged + 1, rows + one.rows
+        for episode in one.episodes:
+            found[episode.rule.name].append(_episode(one.run, episode))
+        errors += [{"run": one.run.name, "rule": rule, "why": why} for rule, why in one.errors.items()]
+    told = [{"rule": name, "enabled": book.rules[name].enabled, "episodes": each} for name, each in found.items()]
+    if as_json:
+        show.as_json({"rules": told, "errors": errors, "runs": judged, "rows": rows})
+        return
+    for rule in told:
+        _tell_rule(rule)
+    for error in errors:
+        click.secho(f"{error['rule']} on {error['run']}: {error['why']}", fg="red")
+    click.echo(f"{len(book.rules)} rules on {judged} runs, {rows:,} rows; nobody was told")
+
+
+def _episode(run: Run, one: Episode) -> dict[str, Any]:
+    told: dict[str, Any] = {"project": run.project, "run": run.name, "severity": one.severity, "state": one.state}
+    told |= {"detected_step": one.first.detected_step, "resolved_step": one.closing.step if one.closing else None}
+    return told | {"message": one.steps[-1].finding["message"]}
+
+
+def _tell_rule(rule: Mapping[str, Any]) -> None:
+    fired = [one for one in rule["episodes"] if one["state"] in ("firing", "resolved")]
+    never = len(rule["episodes"]) - len(fired)
+    aside = f", {never} too short or still pending" if never else ""
+    state = "" if rule["enabled"] else " (off)"
+    many = "1 time" if len(fired) == 1 else f"{len(fired)} times"
+    click.secho(f"{rule['rule']}{state}: would have fired {many}{aside}", bold=bool(fired))
+    for one in fired[:10]:
+        over = f"–{one['resolved_step']}" if one["resolved_step"] is not None else "–"
+        click.echo(f"  {one['severity']:8} {one['project']}/{one['run']} steps {one['detected_step']}{over}")
+        click.echo(f"           {one['message']}")
+    if len(fired) > 10:
+        click.echo(f"  … and {len(fired) - 10} more (--json lists them)")
+
+
+def show_alerts(engine: sa.Engine, *, every: bool, deliveries: bool, as_json: bool) -> None:
+    with reading(engine) as connection:
+        found = alerts.alerts_of(connection, still_open=not every)
+        names = {run.id: run for run in runs.all_runs(connection, {one.run_id for one in found})}
+        history = alerts.flips_of(connection, [one.id for one in found]) if as_json else {}
+        sent = outbox.messages_of(connection, [one.id for one in found]) if as_json else []
+        acts = outbox.acts_of(connection, [one.id for one in found])
+        log = outbox.deliveries_of(connection) if deliveries else []
+        waiting = outbox.waiting(connection)
+    if as_json:
+        told = [_alert(one, names[one.run_id], history.get(one.id, []), sent, acts) for one in found]
+        tries = [asdict(one) for one in log]
+        show.as_json({"alerts": told, "waiting": waiting, **({"deliveries": tries} if deliveries else {})})
+        return
+    if deliveries:
+        rows = [(show.since(d.at), d.channel, str(d.messages), d.result, f"{d.took:.1f} s", d.detail) for d in log]
+        show.table(("ago", "channel", "messages", "result", "took", "detail"), rows, right=(2, 4))
+        return
+    cells = [
+        (str(a.id), a.state, a.severity, names[a.run_id].label, a.rule, f"{a.onset_step:,}", _note(a)) for a in found
+    ]
+    if cells:
+        show.table(("alert", "state", "severity", "run", "rule", "since step", ""), cells, right=(0, 5))
+    else:
+        click.echo("No alert." if every else "No alert is open. `stepwell alerts --all` lists those that are over.")
+    for channel, count in waiting.items():
+        click.echo(f"{count} messages wait for channel {channel} (--deliveries says why)")
+
+
+def _note(one: Alert) -> str:
+    return f"acknowledged by {one.acked_by}" if one.acked_at else ""
+
+
+def _alert(one: Alert, run: Run, history: list[Flip], sent: list[Message], acts: list[Act]) -> dict[str, Any]:
+    names = ("id", "rule", "state", "severity", "attempt", "onset_step", "detected_step", "resolved_step")
+    times = ("opened_at", "fired_at", "resolved_at", "acked_at", "acked_by")
+    told: dict[str, Any] = {"project": run.project, "run": run.name}
+    told |= {name: getattr(one, name) for name in (*names, *times)}
+    told["message"] = one.finding.get("message", "")
+    told["history"] = [asdict(flip) for flip in history]
+    mine = [message for message in sent if message.alert_id == one.id]
+    told["messages"] = [{"channel": m.channel, "kind": m.kind, "n": m.n, "state": m.state, "at": m.at} for m in mine]
+    told["acts"] = [
+        {name: getattr(act, name) for name in Act.__dataclass_fields__} for act in acts if act.alert_id == one.id
+    ]
+    return told
+
+
+def acknowledge(engine: sa.Engine, alert_ids: Sequence[int], note: str, who: str | None) -> None:
+    """Raises click.UsageError where there is no such alert."""
+    with writing(engine) as connection:
+        for alert_id in alert_ids:
+            one = alerts.alert(connection, alert_id)
+            if one is None:
+                raise click.UsageError(f"there is no alert {alert_id}; `stepwell alerts` lists them")
+            alerts.acknowledge(connection, alert_id, now=time.time(), who=who or _login(), note=note)
+            click.echo(f"{alert_id}: {one.rule} acknowledged")
+
+
+def silence(engine: sa.Engine, wanted: Mapping[str, Any]) -> None:
+    """Raises click.UsageError where it would never end, BadSettings for a time that is none."""
+    period, step, now = wanted["period"], wanted["until_step"], time.time()
+    if period is None and step is None:
+        raise click.UsageError("until when? --for 6h, or --until-step 2000")
+    until = None if period is None else now + seconds(period)
+    who, why = wanted["who"] or _login(), wanted["note"]
+    made = Silence(0, wanted["run"], wanted["rule"], wanted["tag"], until, step, now, who, why)
+    with writing(engine) as connection:
+        number = alerts.silence(connection, made)
+    click.echo(f"silence {number}: {_words(made)}. End it with: stepwell silence --end {number}")
+
+
+def silences(engine: sa.Engine, end: int | None) -> None:
+    """List those in force, or end one. Raises click.UsageError where there is no such silence."""
+    now = time.time()
+    if end is not None:
+        with writing(engine) as connection:
+            if not alerts.end_silence(connection, end, now):
+                raise click.UsageError(f"there is no silence {end}; `stepwell silence --list` shows them")
+        click.echo(f"silence {end} has ended")
+        return
+    with reading(engine) as connection:
+        found = alerts.silences_at(connection, now)
+    for one in found:
+        click.echo(f"{one.id}: {_words(one)}, by {one.who}{f': {one.why}' if one.why else ''}")
+    if not found:
+        click.echo("No silence is in force.")
+
+
+def _words(one: Silence) -> str:
+    told = [
+        f"{name} {value}" for name, value in (("run", one.run), ("rule", one.rule), ("tag", one.tag)) if value != "*"
+    ]
+    ends = [] if one.until is None else [f"for {show.age(one.until - time.time())}"]
+    ends += [] if one.until_step is None else [f"until step {one.until_step}"]
+    return f"{', '.join(told) or 'everything'} {' and '.join(ends)}"
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"
