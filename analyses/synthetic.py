@@ -181,3 +181,35 @@ def stalled(n: int = 200, *, after: int = 120, gap: float = 7200, seed: int = 0)
     base = healthy(n, seed=seed)
     walls = base.walls + np.where(np.arange(n) > after, gap, 0)
     return Rows(base.steps, walls, base.attempts, base.columns, base.logged)
+
+
+UNSHAKEN = frozenset({"context_limit", "val_n", "val_k"})
+
+
+def disturbed(rows: Rows, *, noise: float = 0.0, heat: float = 1.0, every: int = 1, seed: int = 0) -> Rows:
+    """The same run as another team would have logged it: noisier, hotter, more seldom.
+
+    noise: relative standard deviation laid on every quantity (shares stay within 0..1); heat: factor on entropy;
+    every: only each so many-th row was logged, and evaluations go to the next one that was.
+    """
+    rng = np.random.default_rng(seed)
+    columns = {}
+    for name, column in rows.columns.items():
+        factor = heat if name.startswith("entropy") else 1.0
+        shaken = column * factor if name in UNSHAKEN else column * factor * np.exp(rng.normal(0, noise, len(column)))
+        columns[name] = np.clip(shaken, 0, 1) if name.endswith("fraction") else shaken
+    whole = Rows(rows.steps, rows.walls, rows.attempts, columns, rows.logged)
+    return whole if every == 1 else _thinned(whole, every)
+
+
+def _thinned(rows: Rows, every: int) -> Rows:
+    kept = np.arange(0, len(rows), every)
+    columns = {name: column[kept] for name, column in rows.columns.items()}
+    logged = {name: marks[kept] for name, marks in rows.logged.items()}
+    if "val_score" in columns:
+        scored = np.flatnonzero(np.isfinite(rows.columns["val_score"]))
+        at = np.minimum(-(-scored // every), len(kept) - 1)
+        columns["val_score"] = np.full(len(kept), np.nan)
+        columns["val_score"][at] = rows.columns["val_score"][scored]
+        logged["val_score"] = np.isfinite(columns["val_score"])
+    return Rows(rows.steps[kept], rows.walls[kept], rows.attempts[kept], columns, logged)

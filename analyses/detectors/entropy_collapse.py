@@ -60,7 +60,7 @@ def judge(series: Series, context: Context) -> Judged:
     signs = gradient.falls.astype(int) + halved.falls + spoken + reward.falls
     measured = gradient.measured | zero.measured | reward.measured
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
-    falls = (until <= HORIZON) | ((until <= NEAR) & gradient.falls) | ((until <= FAR) & (signs >= 2))
+    falls = (until <= HORIZON) | ((until <= NEAR) & gradient.falls & ~reward.rises) | ((until <= FAR) & (signs >= 2))
     quick = _quick(series, mature & (level <= STEEP * reference))
     silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))

@@ -222,7 +222,11 @@ class View:
 
     def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
         gap = self.gaps[i]
-        assert gap is not None, "only a gap raises this"
+        if gap is None:  # an open episode is told anew between two evaluations: nothing is new
+            assert raised is not None, "only a gap raises this"
+            return Words(
+                raised.onset_step, raised.message, dict(raised.evidence), raised.clears, raised.advice, raised.source
+            )
         said = (
             f"Training reward has risen from {number(gap.reward_before)} to {number(gap.reward)} since step {gap.since}"
         )
