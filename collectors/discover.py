@@ -26,6 +26,7 @@ SKIPPED_FOLDERS = {
     ".venv",
     "venv",
     "node_modules",
+    "mlruns",
     "__pycache__",
     ".cache",
     ".mypy_cache",

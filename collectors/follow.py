@@ -17,6 +17,8 @@ from collectors import configs, discover, names
 from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
 from collectors.store import keep_config, put, put_torn, take_back, understand
+from collectors.stores import following
+from collectors.stores.contract import StoreProblem, Tracker
 from collectors.tail import HEAD, MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
@@ -48,16 +50,20 @@ class Refused:
 class Collector:
     """Reads what is new under some paths, pass after pass.
 
-    project: overrides what logs and folders say. run_per_file: whatever they say, each file is a run.
+    paths: files, folders, and trackers (`mlflow:URI`). project: overrides what logs and folders say.
+    run_per_file: whatever they say, each file is a run.
     """
 
     def __init__(
-        self, engine: sa.Engine, paths: Sequence[Path], project: str | None = None, *, run_per_file: bool = False
+        self, engine: sa.Engine, paths: Sequence[Path | str], project: str | None = None, *, run_per_file: bool = False
     ) -> None:
-        self.engine, self.paths, self.project = engine, [Path(path) for path in paths], project
+        self.engine, self.project = engine, project
+        self.arguments = [path if following.is_tracker(str(path)) else Path(path) for path in paths]
+        self.paths = [path for path in self.arguments if isinstance(path, Path)]
         self.run_per_file = run_per_file
         self.refused: dict[Path, Refused] = {}
         self.unreadable: dict[Path, str] = {}  # what could not be opened or listed, and why
+        self.trackers: list[Tracker] | None = None
         self.config_files: list[Found] = []
         self._logs: list[Found] = []
         self._configs_read: list[Found] | None = None  # those that the runs have been told of
@@ -82,7 +88,7 @@ class Collector:
     def _walk(self) -> list[Found]:
         """Every file that may be a log; what may be a config is put aside for `read_configs`."""
         self.unreadable = {}
-        found = list(discover.walk(self.paths, self.unreadable))
+        found = [one for one in discover.walk(self.paths, self.unreadable) if not following.is_database(one.path)]
         alone = [one for path in self.paths if path.is_file() for one in configs.beside(path.resolve())]
         settings = {one.path for one in found if configs.is_config(one.path)}
         self.config_files = [*(one for one in found if one.path in settings), *alone]
@@ -96,6 +102,23 @@ class Collector:
         self._configs_read = self.config_files
         known = [(log, self.places[log.name]) for log in self._logs if log.name in self.places]
         return configs.of_runs(self.engine, known, self.config_files, self.unreadable) if self.config_files else 0
+
+    def read_trackers(self) -> list[FileReport]:
+        """Read what is new in MLflow and trackio, where the arguments name or hold them; after `pending`."""
+        self.places = {} if self.places is None else self.places
+        if self.trackers is None:
+            problems: dict[Path, str] = {}
+            self.trackers = [one for path in self.arguments for one in following.trackers(path, problems)]
+            self.unreadable |= problems
+        reports = []
+        for tracker in self.trackers:
+            try:
+                for place, new in following.read_tracker(self.engine, tracker, self.places, self.project):
+                    self.places[place.path] = place
+                    reports.append(FileReport(place, new))
+            except StoreProblem as problem:
+                self.unreadable[Path(tracker.where)] = str(problem)
+        return reports
 
     def _is_news(self, found: Found, place: Place | None) -> bool:
         if place is not None:
@@ -122,7 +145,9 @@ class Collector:
         """What is known of every collected file under the paths that is still there."""
         roots = [path.resolve() for path in self.paths]
         with reading(self.engine) as connection:
-            mine = [place for place in places(connection).values() if _under(Path(place.path), roots)]
+            every = places(connection).values()
+        starts = tuple(f"{tracker.NAME}:{tracker.where}#" for tracker in self.trackers or ())
+        mine = [place for place in every if place.path.startswith(starts) or _under(Path(place.path), roots)]
         return [FileReport(place, 0) for place in mine]
 
     def read(self, found: Found, place: Place | None) -> FileReport | None:

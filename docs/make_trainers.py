@@ -73,6 +73,18 @@ Names of your own stand in `stepwell.toml`, and go before a trainer's:
 |---|---|---|---|---|
 """
 
+TRACKERS = """\
+## Trackers
+
+| tracker | argument | what is read |
+|---|---|---|
+| MLflow | `mlflow:URI`, `mlruns/`, `mlflow.db` | every run of every experiment, params as its config; not what Stepwell itself copied there, not `system/…` |
+| trackio | a project's `.db`, or the folder of them | every run and its config |
+| W&B | `run-*.wandb` (offline), `output.log` | history and config; lines that W&B cut at 4096 characters lose their last value |
+
+A run that was logged twice under one name is one run with two attempts. SwanLab's local store is not read.
+"""
+
 
 def page() -> str:
     rows = [_row(names.table(trainer)) for trainer in READ]
@@ -80,7 +92,9 @@ def page() -> str:
     return (
         HEAD
         + "\n".join(rows)
-        + "\n\n## What a number does not tell\n\nThe caveat is kept with the metric and shown with it.\n\n"
+        + "\n\n"
+        + TRACKERS
+        + "\n## What a number does not tell\n\nThe caveat is kept with the metric and shown with it.\n\n"
         + "\n".join(minds)
     )
 

@@ -40,7 +40,7 @@ class _Wish:
     """How the command was called."""
 
     settings: Mapping[str, Value]
-    paths: Sequence[Path]
+    paths: Sequence[Path | str]
     live_for: float | None
     quiet: bool
     as_json: bool
@@ -49,7 +49,9 @@ class _Wish:
         return self.settings[name].value
 
 
-def check(settings: Mapping[str, Value], paths: Sequence[Path], *, every: bool, quiet: bool, as_json: bool) -> int:
+def check(
+    settings: Mapping[str, Value], paths: Sequence[Path | str], *, every: bool, quiet: bool, as_json: bool
+) -> int:
     """Returns the exit code: 1 firing at or above fail_on, else 3 if something could not be judged, else 0.
 
     Raises BadSettings, click.UsageError, db.engine.StoreError.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from db.settings import BadSettings, Value, load
+from stepwell.arguments import Source
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -62,7 +63,7 @@ def opened(flags: dict[str, Any]) -> tuple[sa.Engine, dict[str, Value]]:
 
 @cli.command()
 @with_store
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=Source())
 @click.option("--follow", is_flag=True, help="Keep reading what is new until interrupted.")
 @click.option("--project", help="Project of the runs, instead of what logs and folders say.")
 @click.option(
@@ -74,7 +75,7 @@ def opened(flags: dict[str, Any]) -> tuple[sa.Engine, dict[str, Value]]:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def collect(
-    store: str | None, paths: Sequence[Path], follow: bool, project: str | None, run_per: str, as_json: bool
+    store: str | None, paths: Sequence[Path | str], follow: bool, project: str | None, run_per: str, as_json: bool
 ) -> None:
     """Read logs (files or whole folders) into the store."""
     from stepwell import collecting
@@ -97,7 +98,7 @@ def runs(store: str | None, as_json: bool) -> None:
 
 @cli.command()
 @with_store
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=Source())
 @click.option("--all", "every", is_flag=True, help="Judge every run, not only live ones; age is not judged.")
 @click.option("--live-for", metavar="TIME", help="A run is live while its data is younger than this (1d).")
 @click.option("--fail-on", type=click.Choice(["info", "warning", "critical"]), help="Exit 1 from here on (warning).")
@@ -106,7 +107,7 @@ def runs(store: str | None, as_json: bool) -> None:
 @click.option("--metrics-file", metavar="FILE", help="Write an OpenMetrics text file for node_exporter.")
 @click.option("--time-limit", metavar="TIME", help="End after this (10m).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-def check(paths: Sequence[Path], every: bool, quiet: bool, as_json: bool, **flags: str | None) -> None:
+def check(paths: Sequence[Path | str], every: bool, quiet: bool, as_json: bool, **flags: str | None) -> None:
     """Collect what is new under PATHS (if given), judge the live runs, tell what is new, exit 1 if something fires."""
     from stepwell import checking
 
@@ -269,9 +270,9 @@ def config(store: str | None) -> None:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=Source())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-def doctor(paths: Sequence[Path], as_json: bool) -> None:
+def doctor(paths: Sequence[Path | str], as_json: bool) -> None:
     """Say what is recognised under PATHS and why, what is missing and how to log it, what was not understood."""
     from stepwell import doctoring
 

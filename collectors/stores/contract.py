@@ -1,0 +1,73 @@
+"""What a tracker is to the collector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from collectors.contract import Memory, Part
+from collectors.lines import Records, is_plain_row
+
+SQLITE = b"SQLite format 3\0"
+
+
+class StoreProblem(Exception):
+    """A tracker that cannot be reached or read; the message is one line, without credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run in a tracker. key: its id there. stamp: changes when anything was logged. modified: s since the epoch."""
+
+    key: str
+    project: str
+    name: str
+    stamp: str
+    modified: float
+
+
+class Tracker(Protocol):
+    """NAME: the format of its sources. where: says which tracker, without credentials. Raises StoreProblem."""
+
+    NAME: str
+    where: str
+
+    def runs(self) -> Iterable[StoredRun]: ...
+
+    def read(self, run: StoredRun, memory: Memory) -> Part:
+        """What is new since `memory`, which moves on; all of it for {}. `run`, `project` and `config` are set."""
+        ...
+
+
+def part_of(records: Iterator[tuple[int, float, Mapping[str, float]]], memory: Memory) -> Part:
+    """Records (step, wall time, values) as they came. A row is a step beyond memory["top"], the highest so far."""
+    part = Part()
+    rows = Records(part, lambda names: False)
+    for step, wall, values in records:
+        if not values:
+            continue
+        rows.add(0, list(values), step, np.array(list(values.values()), np.float64), wall)
+        if is_plain_row(list(values)) and ("top" not in memory or step > memory["top"]):
+            part.first_step = step if part.first_step is None else part.first_step
+            part.last_step = memory["top"] = step
+            part.rows += 1
+    rows.close()
+    return part
+
+
+def merged(points: Iterable[tuple[float, int, str, float]]) -> Iterator[tuple[int, float, dict[str, Any]]]:
+    """Points (wall, step, name, value) in the order in which they were logged -> records: one step's go together."""
+    here, wall, values = 0, 0.0, dict[str, float]()
+    for at, step, name, value in sorted(points, key=lambda point: point[:2]):
+        if values and (step != here or name in values):
+            yield here, wall, values
+            values = {}
+        if not values:
+            wall = at
+        here = step
+        values[name] = value
+    if values:
+        yield here, wall, values
