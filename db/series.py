@@ -6,7 +6,7 @@ Call these inside `db.engine.reading`: one snapshot, so that a stretch that is b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,6 +96,7 @@ _WAITING = (
         keyset_metrics.c.metric_id.in_(_METRICS),
         tail.c.seq + tail.c.n > _SINCE,
     )
+    .order_by(tail.c.attempt_id, keyset_metrics.c.metric_id, tail.c.seq)
 )
 
 
@@ -201,15 +202,27 @@ def pieces(
         else:
             at = np.frombuffer(positions, np.uint16).astype(np.int64)
             yield Piece(attempt_id, metric_id, seq, axis[at], times[at], np.frombuffer(values), at)
-    for attempt_id, metric_id, seq, steps, walls, values in connection.execute(_WAITING, these):
-        yield Piece(
-            attempt_id,
-            metric_id,
-            seq,
-            np.frombuffer(steps, np.int64),
-            np.frombuffer(walls),
-            np.frombuffer(values),
-        )
+    one_stretch: list[Sequence[Any]] = []
+    for row in connection.execute(_WAITING, these):
+        if one_stretch and not _follows(row, one_stretch[-1]):
+            yield _joined(one_stretch)
+            one_stretch = []
+        one_stretch.append(row)
+    if one_stretch:
+        yield _joined(one_stretch)
+
+
+def _follows(row: Sequence[Any], last: Sequence[Any]) -> bool:
+    return bool(row[0] == last[0] and row[1] == last[1] and row[2] == last[2] + len(last[3]) // 8)
+
+
+def _joined(rows: list[Sequence[Any]]) -> Piece:
+    """Rows of the tail that follow each other: one piece, for a live log has hundreds of them."""
+    attempt_id, metric_id, seq, *_ = rows[0]
+    steps, walls, values = (b"".join([row[i] for row in rows]) for i in (3, 4, 5))
+    return Piece(
+        attempt_id, metric_id, seq, np.frombuffer(steps, np.int64), np.frombuffer(walls), np.frombuffer(values)
+    )
 
 
 def _curve(metric: Metric, parts: list[Piece], tries: dict[int, _Try], history: bool) -> Series:
