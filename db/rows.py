@@ -75,12 +75,22 @@ def _attempt_rows(connection: sa.Connection, one: Attempt, chosen: list[Metric],
     for metric in sorted(chosen, key=lambda metric: -metric.rank):  # the preferred name writes last
         quantity = str(metric.quantity)
         for piece in found.get(metric.id, []):
-            values = columns.setdefault(quantity, np.full(n, np.nan))
-            at = piece.seq - since + (np.arange(len(piece.values)) if piece.positions is None else piece.positions)
-            inside = (at >= 0) & (at < n)
-            values[at[inside]] = piece.values[inside] * metric.scale
-            logged.setdefault(quantity, np.zeros(n, bool))[at[inside]] = True
+            if quantity not in columns:
+                columns[quantity], logged[quantity] = np.full(n, np.nan), np.zeros(n, bool)
+            _fill(columns[quantity], logged[quantity], piece, piece.seq - since, metric.scale)
     return SourceRows(steps, walls, np.full(n, one.number), columns, logged, (one.id, max(to, since)))
+
+
+def _fill(values: Floats, logged: Bools, piece: Piece, start: int, scale: float) -> None:
+    """Lay a piece over a column from `start` on, as far as it falls inside."""
+    if piece.positions is None:  # by far the most: no index is needed
+        _place(values, start, piece.values * scale)
+        _place(logged, start, np.ones(len(piece.values), bool))
+        return
+    at = start + piece.positions
+    inside = (at >= 0) & (at < len(values))
+    values[at[inside]] = piece.values[inside] * scale
+    logged[at[inside]] = True
 
 
 def _axes(connection: sa.Connection, attempt_id: int, since: int) -> Iterator[tuple[int, Ints, Floats]]:
@@ -92,7 +102,8 @@ def _axes(connection: sa.Connection, attempt_id: int, since: int) -> Iterator[tu
 
 
 def _place(into: np.ndarray, start: int, values: np.ndarray) -> None:
-    first, last = max(0, start), min(len(into), start + len(values))
+    first = max(0, start)
+    last = max(first, min(len(into), start + len(values)))  # what begins past the end leaves nothing
     into[first:last] = values[first - start : last - start]
 
 
