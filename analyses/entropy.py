@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 
-from analyses import trend
-from analyses.contract import Floats
+from analyses import measure, trend
+from analyses.contract import Bools, Floats
 from analyses.measure import Line
 from analyses.series import Series
 
 SHORT = 12  # rows of a trend that dies young or logs seldom
+AHEAD, BLOCK, DRAWS = 60, 5, 200  # steps of a forecast; rows that are drawn together, how often
+PLATEAU = math.log(1.1) / 100  # per step: a tenth in a hundred steps
 FLOOR = 1e-4  # nats below which a logarithm says nothing
 NAMES = ("entropy_token_mean", "entropy_estimate")
 SPOKEN = {"entropy_token_mean": "Entropy", "entropy_estimate": "The entropy estimate"}
@@ -30,6 +32,26 @@ def start(series: Series) -> Floats:
 def logs(series: Series) -> Floats:
     """The logarithm of entropy, floored."""
     return np.log(np.maximum(series.main, FLOOR))
+
+
+def settles(series: Series, values: Floats, where: Bools, width: int) -> Bools:
+    """New rows of `where` whose newer half surely moves at less than half the pace of their older half (dynamics 2.1):
+    a rise that settles, logistic rather than exponential.
+
+    Surely: by 3 standard errors of a slope under the row-to-row noise. Sen's intervals are no help on halves that are
+    curved: they take the curve for autocorrelation.
+    """
+    half = width // 2
+    fits = where & (series.ages[series.new] >= width) & (np.arange(len(where)) + series.fresh >= width)
+    rows = np.flatnonzero(fits) + series.fresh
+    found = np.zeros(len(where), bool)
+    if len(rows):
+        newer = trend.ending_at(series.steps, values, rows, np.full(len(rows), half))
+        older = trend.ending_at(series.steps, values, rows - half, np.full(len(rows), half))
+        pace = (series.steps[rows] - series.steps[rows - half]) / half
+        error = measure.wobble(series, values)[fits] * np.sqrt(12 / half**3) / pace
+        found[fits] = newer.slope < 0.5 * older.slope - 3 * 1.12 * error  # 1.12: of a slope less half of another
+    return found
 
 
 def onset(series: Series, fitted: Line, home: float, i: int) -> int:
@@ -54,3 +76,30 @@ def forecast(fitted: Line, i: int, target: float) -> dict[str, float]:
         "forecast_nats": target,
         "forecast_steps": ahead,
     }
+
+
+def chance(series: Series, i: int, target: float, width: int = 30) -> float:
+    """Probability that entropy is beyond `target` nats `AHEAD` steps after new row i, going on as in its last `width`
+    rows: lines through the fitted one plus residuals drawn in blocks (they are autocorrelated). NaN under 8 rows."""
+    at = series.fresh + i
+    width = min(width, int(series.ages[at]), at + 1)
+    if width < trend.LEAST:
+        return math.nan
+    steps = series.steps[at - width + 1 : at + 1].astype(np.float64) - float(series.steps[at])
+    values = logs(series)[at - width + 1 : at + 1]
+    fitted = trend.fit(steps, values)
+    clean = fitted.level + fitted.slope * steps
+    rng = np.random.default_rng(int(series.steps[at]))  # the same row, the same number
+    starts = rng.integers(0, max(1, width - BLOCK + 1), (DRAWS, -(-width // BLOCK)))
+    picked = np.minimum(starts[..., None] + np.arange(BLOCK), width - 1).reshape(DRAWS, -1)[:, :width]
+    drawn = trend.fit(np.broadcast_to(steps, picked.shape), clean + (values - clean)[picked])
+    ahead = drawn.level + drawn.slope * AHEAD
+    goal = math.log(max(target, FLOOR))
+    return float(np.mean(ahead >= goal if fitted.slope >= 0 else ahead <= goal))
+
+
+def rests(fitted: Line) -> Bools:
+    """Rows on a plateau: the slope of ln entropy is surely within a tenth per hundred steps, which is more than that
+    no slope was found (an equivalence test, dynamics 2.2)."""
+    flat: Bools = (fitted.low > -PLATEAU) & (fitted.high < PLATEAU)
+    return flat

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyses import synthetic, trend
+from analyses import entropy, measure, synthetic, trend
 from analyses.contract import Context, Finding, Rows
 from analyses.detectors import entropy_blowup, entropy_collapse
+from analyses.series import Series, join
 
 STEPS = np.arange(30.0)
 
@@ -127,3 +128,57 @@ def test_a_blow_up_that_recovers_is_resolved() -> None:
     assert len(resolved) == 1 and resolved[0].resolved_step is not None
     assert 160 < resolved[0].resolved_step <= 200
     assert "back at" in resolved[0].message
+
+
+# -- shape, plateau, chance
+
+
+def series_of(curve: object) -> Series:
+    series = join({}, synthetic.rows_of({"entropy_token_mean": curve}), entropy_blowup.NEEDS, (), 100)
+    assert series is not None
+    return series
+
+
+def test_a_logistic_rise_settles_and_an_exponential_one_does_not() -> None:
+    step = np.arange(60)
+    logistic = series_of(synthetic.noisy(0.3 * (1 + 2 / (1 + np.exp(-(step - 30) / 4))), 0.003, 0))
+    settles = entropy.settles(logistic, entropy.logs(logistic), np.ones(60, bool), 30)
+    assert settles[46:52].all() and not settles[:40].any()
+    grown = series_of(synthetic.noisy(0.3 * synthetic.ramp(60, 0, np.log(2) / 20), 0.003, 0))
+    assert not entropy.settles(grown, entropy.logs(grown), np.ones(60, bool), 30).any()
+
+
+def test_a_plateau_is_shown_and_not_assumed() -> None:
+    """0.2 ± 3 % over 90 rows rests; over 12 rows nobody can say; a decline of a half per 200 steps does not."""
+    flat, falling = synthetic.noisy(np.full(90, 0.2), 0.03, 0), 0.2 * 0.5 ** (np.arange(90) / 200)
+    for curve, width, rests in ((flat, 90, True), (flat, 12, False), (falling, 90, False)):
+        series = series_of(curve)
+        line = measure.line(series, entropy.logs(series), np.arange(90) == 89, width)
+        assert bool(entropy.rests(line)[89]) is rests
+
+
+def test_the_chance_of_a_forecast_is_sure_where_the_line_is_and_even_where_it_just_arrives() -> None:
+    step = np.arange(60)
+    grown = series_of(synthetic.noisy(0.3 * 2 ** (step / 40), 0.03, 3))
+    arrives = 0.3 * 2 ** ((59 + entropy.AHEAD) / 40)
+    assert entropy.chance(grown, 59, arrives / 1.6) == 1.0
+    assert entropy.chance(grown, 59, arrives * 3) == 0.0
+    assert 0.1 < entropy.chance(grown, 59, arrives) < 0.95
+    assert np.isnan(entropy.chance(grown, 3, 1.0))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("heat", [0.4, 2.0])
+def test_few_rows_noise_and_other_levels_hide_neither_trouble(heat: float, noise: float, every: int) -> None:
+    """Doubling (halving) every 12 steps from step 200: seen within 2 doublings and 3 rows of grace, and not before."""
+    weather = {"heat": heat, "noise": noise, "every": every, "seed": 5}
+    for detector, make in (
+        (entropy_blowup, synthetic.entropy_blowup(onset=200, doubling=12)),
+        (entropy_collapse, synthetic.entropy_collapse(onset=200, half_life=12)),
+    ):
+        first, *_ = alarms(detector, synthetic.disturbed(make, **weather))
+        assert 200 <= first.detected_step <= 200 + 36 + 3 * every
+    for calm in (synthetic.healthy(), synthetic.benign_decline()):
+        disturbed = synthetic.disturbed(calm, **weather)
+        assert alarms(entropy_blowup, disturbed) == [] == alarms(entropy_collapse, disturbed)

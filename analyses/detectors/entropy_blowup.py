@@ -58,6 +58,7 @@ def judge(series: Series, context: Context) -> Judged:
     length, cut, reward = _companions(series, up)
     broken = length.rises | cut.rises | reward.falls
     believed = broken | ~(length.measured | cut.measured) | (level >= LONE_RISE * home)
+    believed &= ~entropy.settles(series, entropy.logs(series), up & broken, measure.WIDTH)
     believed |= measure.setting(context, "entropy_coef", 0) > 0  # the bonus itself can drive it
     leap = up & broken & (level >= LEAP * reference) & (level >= LIMIT / 2)
     leap |= up & broken & settled & (level >= CROSSED * home) & (level >= LIMIT)
@@ -153,7 +154,7 @@ class View:
             target = max(LIMIT, FAR * reference) if level < LIMIT else FATAL
             growth = entropy.forecast(line, i, target)
             said += _growth(growth, onset)
-            evidence |= growth
+            evidence |= growth | {"forecast_chance": entropy.chance(self.series, i, target)}
         else:
             said += (
                 f"is at {number(level)} nats, {number(level / max(reference, entropy.FLOOR))} times its earlier level"

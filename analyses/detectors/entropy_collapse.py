@@ -148,7 +148,7 @@ class View:
             onset = raised.onset_step if raised else entropy.onset(self.series, line, reference, i)
             decline = entropy.forecast(line, i, DEAD)
             said += _decline(decline, onset, level)
-            evidence |= decline
+            evidence |= decline | {"forecast_chance": entropy.chance(self.series, i, DEAD)}
         else:
             said += f"is down to {number(level)} nats from {number(reference)}"
         also = joined(
