@@ -8,10 +8,10 @@ The line of what could not be read is the number of its cell, from 1.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ TRAINER = None
 
 OPENING = re.compile(rb'\s*\{\s*"(?:cells|nbformat|nbformat_minor|metadata)"\s*:')
 HINT = re.compile(rb"step:-?\d+ - [\w/.\-]+:|\{'[\w/ ]+': ['\-\d]|<th>Step</th>")
+TAG = re.compile(r"<(tr|td|th)\b[^<>]{0,500}>([^<]*)")
 CONSOLES: tuple[Format, ...] = (as_format(verl_console), as_format(trl_console))
 LOSSES = {"Training Loss": "loss", "Validation Loss": "eval_loss"}  # as transformers calls them everywhere else
 
@@ -56,8 +57,8 @@ def read(data: bytes, memory: Memory, *, torn: bool) -> Part:
     for at, cell in enumerate(cells, 1):
         printed, tables = outputs(cell)
         _read_printed(printed, at, part)
-        for html in tables:
-            _read_table(html, at, part)
+        for table in tables:
+            _read_table(table, at, part)
     return part
 
 
@@ -70,7 +71,7 @@ def outputs(cell: Any) -> tuple[bytes, list[str]]:
             printed.append(_text(output.get("text")))
         elif isinstance(output, dict) and isinstance(data := output.get("data"), dict):
             drawn.append(_text(data.get("text/html")))
-    return "".join(printed).encode("utf-8", "replace"), [html for html in drawn if "<th>Step</th>" in html]
+    return "".join(printed).encode("utf-8", "replace"), [text for text in drawn if "<th>Step</th>" in text]
 
 
 def _text(value: Any) -> str:
@@ -93,8 +94,8 @@ def _read_printed(text: bytes, at: int, part: Part) -> None:
     part.unread += [replace(one, line=at) for one in told.unread]
 
 
-def _read_table(html: str, at: int, part: Part) -> None:
-    rows = list(table_rows(html))
+def _read_table(text: str, at: int, part: Part) -> None:
+    rows = list(table_rows(text))
     names = [LOSSES.get(name, name.replace(" / ", "/")) for name in rows[0]] if rows else []
     if not names or names[0] != "Step":
         return
@@ -110,30 +111,14 @@ def _read_table(html: str, at: int, part: Part) -> None:
     records.close()
 
 
-def table_rows(html: str) -> Iterator[Sequence[str]]:
+def table_rows(text: str) -> Iterator[Sequence[str]]:
     """The cells of each row of the tables in a text."""
-    reader = _Rows()
-    reader.feed(html)
-    return iter(reader.rows)
-
-
-class _Rows(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self._inside = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-            self._inside = True
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th"):
-            self._inside = False
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.rows[-1][-1] += data.strip()
+    row: list[str] = []
+    for tag, cell in TAG.findall(text):
+        if tag != "tr":
+            row.append(html.unescape(cell).strip())
+        elif row:
+            yield row
+            row = []
+    if row:
+        yield row
