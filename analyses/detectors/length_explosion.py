@@ -49,7 +49,7 @@ def judge(series: Series, context: Context) -> Judged:
     bad = grown & (cut.rises | ~cut.measured) & ~reward.rises
     pinned = (level >= 1.5 * before) & (measure.recent(series, series.column("truncation_fraction")) >= 0.5)
     pinned &= measure.reference(series, series.column("truncation_fraction"), REACH, LAG) < 0.2
-    climbs, line = _climbs(series)
+    climbs, _line = _climbs(series)
     signals = (
         Signal("warning", climbs),
         Signal("warning", pinned & (series.ages[series.new] >= 8), 2, 3),
