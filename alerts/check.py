@@ -6,7 +6,7 @@ import copy
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from alerts import evaluate
 from alerts.lifecycle import Episode
 from alerts.rules import Book
 from alerts.watch import Pass, observe, stand
-from analyses.contract import RANK, Context, Rows
+from analyses.contract import RANK, Context, Rows, State
 from analyses.judge import judge, missing, quantities
+from analyses.moments import stretches
 from db import alerts, findings, runs
 from db.engine import StoreError, reading, writing
 from db.findings import Finding, Judged
@@ -168,19 +169,32 @@ def _judge(engine: sa.Engine, task: _Task, now: float | None) -> None:
         context = Context(runs.settings_of(connection, task.run.id), trainer, now)
         rows = rows_of(connection, trainer, task.attempts, wanted, after=start, until=task.torn)
         torn = rows_of(connection, trainer, task.attempts, wanted, after=task.torn) if task.torn else None
-    state, said = judge(state, _rows(rows), context)
+        place = alerts.positions_of(connection, [task.source.id]).get(task.source.id)
+    state, heard = hear(state, _rows(rows), context)
     if torn is not None and len(torn):
-        said = [*said, *judge(copy.deepcopy(state), _rows(torn), context)[1]]
-    walls = evaluate.Walls([rows] if torn is None else [rows, torn])
+        heard = [*heard, *hear(copy.deepcopy(state), _rows(torn), context)[1]]
+    places = evaluate.Places([rows] if torn is None else [rows, torn], place)
     late = before is not None and before.rules != rules
     with writing(engine) as connection:
         if before is not None and not known:
             findings.forget(connection, task.source.id)
-        alerts.state(connection, evaluate.statements(task.run.id, task.source.id, said, walls, late=late))
-        if len(rows):
-            alerts.set_position(connection, task.source.id, walls.last())
-        findings.keep(connection, task.run.id, task.source.id, [_row(one.as_dict()) for one in said])
+        alerts.state(connection, evaluate.statements(task.run.id, task.source.id, heard, places, late=late))
+        if (at := places.last()) is not None and len(rows):
+            alerts.set_position(connection, task.source.id, at)
+        findings.keep(connection, task.run.id, task.source.id, [_row(one.finding.as_dict()) for one in heard])
         findings.set_judged(connection, task.source.id, Judged(rows.at[0], rows.at[1], state, rules))
+
+
+def hear(state: State, rows: Rows, context: Context) -> tuple[State, list[evaluate.Heard]]:
+    """Every detector over new rows, attempt by attempt; the clock speaks after the last."""
+    heard: list[evaluate.Heard] = []
+    for start, stop in stretches(rows):
+        state, said = judge(state, rows.part(start, stop), replace(context, now=None))
+        heard += [evaluate.Heard(one, int(rows.attempts[start])) for one in said]
+    if context.now is None and len(rows):
+        return state, heard
+    state, said = judge(state, rows.part(len(rows), len(rows)), context)
+    return state, [*heard, *map(evaluate.Heard, said)]
 
 
 def _missing(connection: sa.Connection, tasks: list[_Task]) -> dict[int, dict[str, tuple[str, ...]]]:

@@ -7,13 +7,16 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from alerts.expressions import Baseline, cells, scan
 from alerts.rules import Book, Rule
-from analyses.contract import Finding
+from analyses.contract import Finding, Rows
+from analyses.moments import stretches
 from db import alerts, findings, runs
 from db.alerts import Position, RuleState, Statement
 from db.engine import StoreError, reading, writing
@@ -34,54 +37,69 @@ class Task:
     known: bool
 
 
-class Walls:
-    """The wall time of the row at which something was said."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A finding and the attempt of the row at which it was said; None where the clock said it."""
 
-    def __init__(self, parts: Sequence[SourceRows]) -> None:
-        self._parts = parts
-        self._of: dict[tuple[int, int], float] | None = None
+    finding: Finding
+    attempt: int | None = None
 
-    def at(self, attempt: int, step: int) -> float | None:
-        """s since the epoch; the newest row's where that row is not among them."""
-        if self._of is None:
-            self._of = {
-                (attempt_, step_): wall
-                for rows in self._parts
-                for attempt_, step_, wall in zip(
-                    rows.attempts.tolist(), rows.steps.tolist(), rows.walls.tolist(), strict=True
-                )
-            }
-        return _finite(self._of.get((attempt, step), math.nan)) or self._newest()
 
-    def last(self) -> Position:
-        """The last whole row. Raises IndexError where there is none."""
-        rows = self._parts[0]
-        return Position(int(rows.attempts[-1]), int(rows.steps[-1]), _finite(float(rows.walls[-1])))
+class Places:
+    """Where and when the rows of a pass are. before: the last row that was judged until then."""
+
+    def __init__(self, parts: Sequence[SourceRows], before: Position | None) -> None:
+        self._parts = [rows for rows in parts if len(rows)]
+        self._before = before
+
+    @cached_property
+    def _walls(self) -> dict[tuple[int, int], float]:
+        return {
+            (attempt, step): wall
+            for rows in self._parts
+            for attempt, step, wall in zip(
+                rows.attempts.tolist(), rows.steps.tolist(), rows.walls.tolist(), strict=True
+            )
+        }
+
+    def of(self, one: Heard) -> tuple[int, float | None]:
+        """(step, wall) of the row at which it was said. What a restart ended was over at the last row before that."""
+        said = one.finding
+        if one.attempt is not None and one.attempt != said.attempt:
+            last = self._last_of(said.attempt)
+            return (said.detected_step, None) if last is None else (last.step, last.wall)
+        step = said.detected_step if said.state == "firing" or said.resolved_step is None else said.resolved_step
+        wall = self._walls.get((said.attempt, step))
+        return step, self._newest() if wall is None else finite(wall)
+
+    def last(self) -> Position | None:
+        """The last whole row."""
+        rows = self._parts[0] if self._parts else None
+        return self._before if rows is None else _position(rows, len(rows) - 1)
+
+    def _last_of(self, attempt: int) -> Position | None:
+        for rows in self._parts:
+            at = np.flatnonzero(rows.attempts == attempt)
+            if len(at):
+                return _position(rows, int(at[-1]))
+        return self._before if self._before is not None and self._before.attempt == attempt else None
 
     def _newest(self) -> float | None:
-        return next((_finite(float(rows.walls[-1])) for rows in reversed(self._parts) if len(rows)), None)
+        return finite(float(self._parts[-1].walls[-1])) if self._parts else None
 
 
-def statements(run_id: int, source_id: int, said: Iterable[Finding], walls: Walls, *, late: bool) -> list[Statement]:
+def _position(rows: SourceRows, at: int) -> Position:
+    return Position(int(rows.attempts[at]), int(rows.steps[at]), finite(float(rows.walls[at])))
+
+
+def statements(run_id: int, source_id: int, heard: Iterable[Heard], places: Places, *, late: bool) -> list[Statement]:
     """Findings as they are kept word for word."""
     found = []
-    for one in said:
-        step = one.detected_step if one.state == "firing" or one.resolved_step is None else one.resolved_step
-        found.append(
-            Statement(
-                run_id=run_id,
-                source_id=source_id,
-                attempt=one.attempt,
-                trouble=one.trouble,
-                detected_step=one.detected_step,
-                severity=one.severity,
-                state=one.state,
-                step=step,
-                wall=walls.at(one.attempt, step),
-                late=late,
-                said=json.dumps(one.as_dict(), default=float, ensure_ascii=False),
-            )
-        )
+    for each in heard:
+        one, (step, wall) = each.finding, places.of(each)
+        text = json.dumps(one.as_dict(), default=float, ensure_ascii=False)
+        place = (run_id, source_id, one.attempt, one.trouble, one.detected_step)
+        found.append(Statement(*place, one.severity, one.state, step, wall, late, text))
     return found
 
 
@@ -143,10 +161,9 @@ def _evaluate(
         rows = rows_of(
             connection, task.source.trainer, task.attempts, quantities, after=start, until=task.torn, names=names
         )
-    walls = Walls([rows])
     for rule in rules:
         try:
-            _fold(engine, task, rule, states.get((task.source.id, rule.name)), rows, walls, now, start, late=late)
+            _fold(engine, task, rule, states.get((task.source.id, rule.name)), rows, now, start, late=late)
         except (StoreError, TimeoutError):
             raise
         except Exception as error:
@@ -159,23 +176,39 @@ def _fold(
     rule: Rule,
     before: RuleState | None,
     rows: SourceRows,
-    walls: Walls,
     now: float | None,
     start: tuple[int, int],
     *,
     late: bool,
 ) -> None:
     anew = start == (0, 0)
-    state, said = scan(rule, {} if anew or before is None else before.state, cells(rule, rows, base(engine, rule)), now)
-    if not len(rows) and not said and not anew:
+    memory = {} if anew or before is None else before.state
+    places = Places([rows], Position(*memory["last"]) if "last" in memory else None)
+    state, heard = hear(rule, memory, rows, base(engine, rule), now)
+    if (last := places.last()) is not None:
+        state["last"] = [last.attempt, last.step, last.wall]
+    if not len(rows) and not heard and not anew:
         return
     run_id, source_id = task.run.id, task.source.id
     with writing(engine) as connection:
         if anew and before is not None:
             alerts.unsay(connection, source_id, rule.name)
-        alerts.state(connection, statements(run_id, source_id, said, walls, late=late))
-        findings.keep(connection, run_id, source_id, [_row(one) for one in said])
+        alerts.state(connection, statements(run_id, source_id, heard, places, late=late))
+        findings.keep(connection, run_id, source_id, [_row(one.finding) for one in heard])
         alerts.set_rule_state(connection, source_id, rule.name, RuleState(rule.definition, *rows.at, state))
+
+
+def hear(
+    rule: Rule, state: dict[str, Any], rows: SourceRows, baseline: Baseline | None, now: float | None
+) -> tuple[dict[str, Any], list[Heard]]:
+    """Fold one rule over rows, attempt by attempt."""
+    every, heard = cells(rule, rows, baseline), []
+    spans = stretches(Rows(rows.steps, rows.walls, rows.attempts, {}, {}))
+    for start, stop in spans:
+        state, said = scan(rule, state, every.part(start, stop), None)
+        heard += [Heard(one, int(rows.attempts[start])) for one in said]
+    state, said = scan(rule, state, every.part(len(rows), len(rows)), now)
+    return state, [*heard, *map(Heard, said)]
 
 
 def base(engine: sa.Engine, rule: Rule) -> Baseline | None:
@@ -203,5 +236,5 @@ def _row(one: Finding) -> dict[str, object]:
     return {"origin" if name == "source" else name: value for name, value in one.as_dict().items()}
 
 
-def _finite(wall: float) -> float | None:
+def finite(wall: float) -> float | None:
     return wall if math.isfinite(wall) else None

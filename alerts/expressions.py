@@ -28,6 +28,10 @@ class Cells:
     values: Floats
     there: Bools
 
+    def part(self, start: int, stop: int) -> Cells:
+        cut = slice(start, stop)
+        return Cells(self.steps[cut], self.walls[cut], self.attempts[cut], self.values[cut], self.there[cut])
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:

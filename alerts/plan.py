@@ -207,7 +207,7 @@ def _again(
 def _unanswered(world: World, book: Book, episode: Episode, alert: Alert, now: float) -> list[Due]:
     """Nobody has acknowledged it for `escalate_after`: those of `escalate_to` are told."""
     after = episode.rule.escalate_after
-    if after is None or alert.state != "firing" or alert.acked_at or alert.fired_at is None:
+    if after is None or alert.state not in ("firing", "no-data") or alert.acked_at or alert.fired_at is None:
         return []
     if now - alert.fired_at < after:
         return []

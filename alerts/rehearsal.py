@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from alerts.evaluate import Walls, base, statements
-from alerts.expressions import cells, scan
+from alerts.check import hear as hear_all
+from alerts.evaluate import Heard, Places, base, hear, statements
 from alerts.lifecycle import Episode, World, standing
 from alerts.rules import Book, Rule
-from analyses.contract import Context, Finding, Rows
-from analyses.judge import judge, quantities
+from analyses.contract import Context, Rows
+from analyses.judge import quantities
 from db import alerts, runs
 from db.alerts import Position, Statement
 from db.engine import reading
@@ -52,12 +52,12 @@ def _rehearse(
         rows, context = _rows(engine, run, source, [one for one in tries if one.source_id == source.id], own)
         if not len(rows):
             continue
-        walls = Walls([rows])
-        positions[source.id] = walls.last()
-        found = judge({}, Rows(rows.steps, rows.walls, rows.attempts, rows.columns, rows.logged), context)[1]
+        places = Places([rows], None)
+        positions[source.id] = places.last() or Position(0, 0, None)
+        found = hear_all({}, Rows(rows.steps, rows.walls, rows.attempts, rows.columns, rows.logged), context)[1]
         for rule in own:
             found = [*found, *_scan(engine, rule, rows, errors)]
-        said += statements(run.id, source.id, found, walls, late=False)
+        said += statements(run.id, source.id, found, places, late=False)
     world = World(
         run_id=run.id,
         project=run.project,
@@ -84,9 +84,9 @@ def _rows(
         return rows_of(connection, source.trainer, tries, wanted, names=names), context
 
 
-def _scan(engine: sa.Engine, rule: Rule, rows: SourceRows, errors: dict[str, str]) -> list[Finding]:
+def _scan(engine: sa.Engine, rule: Rule, rows: SourceRows, errors: dict[str, str]) -> list[Heard]:
     try:
-        return scan(rule, {}, cells(rule, rows, base(engine, rule)), None)[1]
+        return hear(rule, {}, rows, base(engine, rule), None)[1]
     except LookupError as error:
         errors[rule.name] = str(error)
         return []
