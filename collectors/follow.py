@@ -23,10 +23,24 @@ from collectors.tail import HEAD, MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
-from db.sources import Overtaken, Place, add, claim, hold, places, rename, set_aside
+from db.sources import (
+    AFRESH,
+    Overtaken,
+    Place,
+    add,
+    attempts_in,
+    claim,
+    hold,
+    names_of,
+    places,
+    rename,
+    set_aside,
+    start_over,
+)
 from db.understood import remember_how
 
 PIECE = 8 << 20
+MEETING = 50  # records, while which the trainer may still turn out to be another one
 LONGEST_LINE = 64 << 20
 WHOLE_LIMIT = 64 << 20  # bytes; what JSON makes of them in memory is several times that
 
@@ -67,6 +81,7 @@ class Collector:
         self.config_files: list[Found] = []
         self._logs: list[Found] = []
         self._configs_read: list[Found] | None = None  # those that the runs have been told of
+        self._met: dict[str, dict[str, None]] = {}  # path -> the names by which its trainer was told
         self.places: dict[str, Place] | None = None  # as this collector left them; a stale one fails its claim
 
     def refresh_names(self) -> int:
@@ -180,6 +195,8 @@ class Collector:
         with Log(found.path) as log:
             for step in _steps(log, fmt, place):
                 place = self._store(found, fmt, place, step)
+                if place.size == AFRESH:
+                    return self._read(found, place)
         return FileReport(place, place.points - before)
 
     def _store(self, found: Found, fmt: Format, place: Place, step: _Step) -> Place:
@@ -192,6 +209,8 @@ class Collector:
                 place = take_back(connection, place)
             if not place.records:
                 place = self._meet_trainer(connection, fmt, place, step)
+            elif place.records < MEETING and self._is_another_s(connection, fmt, place, step):
+                return claim(connection, start_over(connection, place))
             place = set_aside(connection, place, [(one.line, one.why) for one in step.part.unread])
             place = put(connection, place, step.part, restarted=step.restarted, modified=found.modified)
             if self.run_per_file:
@@ -210,11 +229,28 @@ class Collector:
 
     def _meet_trainer(self, connection: sa.Connection, fmt: Format, place: Place, step: _Step) -> Place:
         """Whose names these are is told by the first names that come."""
-        blocks = step.part.blocks or (step.torn.blocks if step.torn else [])
-        trainer = names.recognise([name for block in blocks for name in block.names], fmt.TRAINER)
-        if blocks:
+        held = _names(step)
+        trainer = names.recognise(held, fmt.TRAINER)
+        self._met[place.path] = held
+        if held:
             runs.set_trainer(connection, place.run_id, trainer)
         return replace(place, trainer=trainer)
+
+    def _is_another_s(self, connection: sa.Connection, fmt: Format, place: Place, step: _Step) -> bool:
+        """Do names that came later (after an evaluation before the first step, say) tell another trainer? Then the
+        file is to be read afresh, while that costs little and all that was stored of it still stands in it."""
+        new, met = _names(step), self._met.get(place.path, {})
+        if new.keys() <= met.keys() or step.restarted:
+            return False
+        before = met or dict.fromkeys(names_of(connection, place.id))
+        held = self._met[place.path] = before | new
+        return names.recognise(held, fmt.TRAINER) != place.trainer and attempts_in(connection, place.id) == 1
+
+
+def _names(step: _Step) -> dict[str, None]:
+    """Every name in a step, in order."""
+    blocks = step.part.blocks or (step.torn.blocks if step.torn else [])
+    return {name: None for block in blocks for name in block.names}
 
 
 @dataclass(slots=True)

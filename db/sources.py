@@ -13,12 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db import findings, latest
 from db.points import Trying, insert_new, last_steps
 from db.prepared import Prepared
 from db.redact import redact_text
-from db.schema import attempts, sources, unread
+from db.schema import attempts, chunks, keyset_metrics, metrics, sources, tail, unread
 from db.text import storable
 
+AFRESH = -2
+"""The size of a file that was never read, or is to be read afresh."""
 MOST_UNREAD = 1000
 """Lines kept per source; the count goes on, so that a log of garbage does not fill the store."""
 
@@ -226,3 +229,31 @@ def supersede(connection: sa.Connection, run_id: int, line: int, by: int) -> Non
                 moved = sa.update(sources).where(sources.c.id == row.source_id)
                 connection.execute(moved.values(version=sources.c.version + 1))
         ends = row.first_step if ends is None else min(ends, row.first_step)
+
+
+def attempts_in(connection: sa.Connection, source_id: int) -> int:
+    """How many attempts a source has."""
+    query = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.source_id == source_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def names_of(connection: sa.Connection, source_id: int) -> list[str]:
+    """The raw names that a source has logged so far."""
+    mine = sa.select(attempts.c.id).where(attempts.c.source_id == source_id)
+    ids = set(connection.execute(sa.select(chunks.c.metric_id).where(chunks.c.attempt_id.in_(mine))).scalars())
+    waiting = sa.select(keyset_metrics.c.metric_id).join(tail, tail.c.keyset_id == keyset_metrics.c.keyset_id)
+    ids |= set(connection.execute(waiting.where(tail.c.attempt_id.in_(mine))).scalars())
+    return list(connection.execute(sa.select(metrics.c.name).where(metrics.c.id.in_(ids))).scalars())
+
+
+def start_over(connection: sa.Connection, place: Place) -> Place:
+    """Take back all that a source gave: it is to be read afresh from its start."""
+    lines = set(connection.execute(sa.select(attempts.c.line).where(attempts.c.source_id == place.id)).scalars())
+    for table in (attempts, unread):
+        connection.execute(sa.delete(table).where(table.c.source_id == place.id))
+    for line in lines:
+        supersede(connection, place.run_id, line, place.id)
+    findings.forget(connection, place.id)
+    latest.rebuild(connection, place.run_id)
+    fresh = Place(place.path, place.format, size=AFRESH)
+    return replace(fresh, id=place.id, run_id=place.run_id, version=place.version, modified=place.modified)
