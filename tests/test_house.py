@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,15 @@ def test_no_absolute_path_and_no_registry_host_in_what_we_ship() -> None:
         if path.exists() and path.stat().st_size < 2_000_000:
             text = path.read_bytes()
             assert not [word for word in banned if word.encode() in text], name
+
+
+def test_every_dependency_earns_its_line() -> None:
+    import tomllib
+
+    told = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {re.split(r"[\[><=]", one)[0] for one in wanted}
+    assert {name for name in names if f"| {name} |" not in told} == set()
+    assert [
+        name for name in re.findall(r"^\| ([a-z0-9-]+) \|", told, re.M) if name != "package" and name not in names
+    ] == []
