@@ -16,11 +16,13 @@ import streamlit as st
 
 from charts.sparkline import spark
 from db import findings, runs, schema, series, settings
+from db import understood as understanding
 from db.engine import open_store, reading
 from db.findings import Finding
 from db.metrics import Metric
 from db.runs import Attempt, Run, Source
 from db.series import Series
+from db.understood import Understood
 
 KEEP = 512  # results of each read
 ROOM = "256MB"  # for curves
@@ -183,3 +185,16 @@ def about(url: str, run_id: int, version: int) -> About:
             unread=runs.unread_of(connection, [source.id for source in sources]),
             parent=runs.parents(connection).get(run_id),
         )
+
+
+@st.cache_data(show_spinner=False, max_size=ROOM)
+def understood(url: str, run_id: int, version: int) -> Understood:
+    """Files of a run, the quantities its names mean, those that are missing, the names without a meaning.
+
+    Raises LookupError for a run that went away meanwhile.
+    """
+    with reading(engine(url)) as connection:
+        told = understanding.understood(connection, [run_id])
+    if not told:
+        raise LookupError(f"run {run_id} is gone")
+    return told[0]

@@ -218,6 +218,36 @@ def test_runs_are_compared_in_one_chart_per_quantity(small_store: str, monkeypat
     assert "calm\\-8k has the highest reward" in text(test)
 
 
+# -- data quality
+
+
+def test_what_was_read_and_what_is_missing_is_counted(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = shown(page("data_quality"), small_store, monkeypatch)
+    assert "3 files of 3 runs are read; 1 line was set aside; " in text(test).replace("\\", "")
+    table = test.dataframe[0].value
+    assert table["run"].tolist()[0] == "lab/calm-8k"  # the one with a broken line comes first
+    assert table["set aside"].tolist() == [1, 0, 0]
+    assert (table["found"] > 8).all()
+
+
+def test_a_run_says_what_was_understood_and_what_was_not(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = shown(page("data_quality"), small_store, monkeypatch, run=run_id(small_store, "calm"))
+    files, aside, names = (frame.value for frame in test.dataframe[:3])
+    assert files["format"].tolist() == ["verl-jsonl"]
+    assert aside["line"].tolist() == [51]
+    assert names.loc[names["logged as"] == "actor/entropy", "quantity"].tolist() == ["entropy"]
+    said = text(test).replace("\\", "")
+    assert "The names are those of **verl**" in said
+    assert "**Groups without signal** — " in said
+    assert "Without it nobody sees dead signal" in said
+
+
+def test_markup_in_a_run_stays_text_here_too(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = shown(page("data_quality"), small_store, monkeypatch, run=run_id(small_store, "<b>"))
+    assert words.plain(f"lab/{NASTY}") in text(test)
+    assert not any(element.allow_html for element in test.markdown)
+
+
 # -- text from logs
 
 

@@ -1,0 +1,254 @@
+"""Is everything read, and understood?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from analyses import judge
+from charts.theme import run_colour
+from dashboard import data, parts, state
+from dashboard.words import listed, number, plain, sentence, several, trouble
+from db.quantities import quantity
+from db.runs import Run
+from db.understood import WANTED, Understood
+
+QUESTION = "Is everything read, and understood?"
+HERE = parts.HERE / "pages" / "70_data_quality.py"
+ROWS = 50  # of the table on one page
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What was read and understood of a run. needed: quantity -> the troubles that nobody can see without it."""
+
+    told: Understood
+    needed: dict[str, list[str]]
+
+    @property
+    def run(self) -> Run:
+        return self.told.run
+
+    @property
+    def aside(self) -> int:
+        """Lines that could not be read."""
+        return sum(source.unread for source in self.told.sources)
+
+    @property
+    def known(self) -> int:
+        """Names that have a meaning."""
+        return len(self.told.names) - len(self.told.unknown)
+
+
+def main() -> None:
+    url = data.store_url()
+    now = data.pulse(url)
+    runs = data.every_run(url)
+    if not runs:
+        parts.head(QUESTION, "", None, now)
+        parts.nothing_yet()
+        st.stop()
+    everyone = [quality(data.understood(url, run.id, now.versions.get(run.id, 0))) for run in runs]
+    walls = [run.wall for run in runs if run.wall is not None]
+    parts.head(QUESTION, plain(answer(everyone), 400), max(walls, default=None), now)
+    named = state.read("run")
+    chosen = next((one for one in everyone if named in (str(one.run.id), one.run.label, one.run.name)), None)
+    if named and chosen is None:
+        parts.no_such_run(named)
+    elif chosen or len(everyone) == 1:
+        show(chosen or everyone[0], now, alone=len(everyone) == 1)
+    else:
+        table(sorted(everyone, key=worst_first))
+
+
+def quality(told: Understood) -> Quality:
+    """Which detectors are blind for what the run does not log; of a run that logs nothing yet, none is said to be."""
+    needed: dict[str, list[str]] = {}
+    for blind, names in judge.missing(told.found).items() if told.names else ():
+        for name in names:
+            needed.setdefault(_asked_for_as(name), []).append(trouble(blind))
+    return Quality(told, needed)
+
+
+def _asked_for_as(name: str) -> str:
+    """The quantity under which db.understood asks for this one."""
+    return next((asked for asked, (_, answers) in WANTED.items() if name in answers), name)
+
+
+def answer(everyone: Sequence[Quality]) -> str:
+    """How much was read, set aside, and is missing, over all runs."""
+    files, aside = sum(len(one.told.sources) for one in everyone), sum(one.aside for one in everyone)
+    lacking = {name for one in everyone for name in one.needed}
+    blind = sum(bool(one.needed) for one in everyone)
+    who = "it" if len(everyone) == 1 else several(blind, "run")
+    missing = f"{several(len(lacking), 'quantity', 'quantities')} that the detectors need "
+    missing += f"{'is' if len(lacking) == 1 else 'are'} not logged by {who}"
+    return (
+        f"{several(files, 'file')} of {several(len(everyone), 'run')} {'is' if files == 1 else 'are'} read; "
+        f"{several(aside, 'line') if aside else 'no line'} {'was' if aside < 2 else 'were'} set aside; "
+        f"{missing if lacking else 'nothing that the detectors need is missing'}."
+    )
+
+
+def worst_first(one: Quality) -> tuple[int, int, int, str]:
+    return -one.aside, -len(one.needed), -len(one.told.unknown), one.run.label
+
+
+def table(everyone: Sequence[Quality]) -> None:
+    """Every run in counts, those with the most set aside first; a click chooses one."""
+    pages = -(-len(everyone) // ROWS)
+    page = 1 if pages == 1 else st.pagination(pages, **state.page_number("page", pages))
+    part = everyone[(page - 1) * ROWS : page * ROWS]
+    rows = pd.DataFrame([row(one) for one in part])
+    swatch = [f"color: {run_colour(parts.look(), one.run.id)}" for one in part]
+    clicked = st.dataframe(
+        rows.style.apply(lambda _: swatch, subset=["colour"]),
+        hide_index=True,
+        column_config=columns(),
+        on_select="rerun",
+        selection_mode="single-cell",
+        key=f"quality-{st.session_state.get('opened', 0)}",
+        height=36 * (len(part) + 1) + 2,
+        row_height=36,
+    )
+    st.caption("click a row to see what was recognised, and what was not")
+    if clicked.selection.cells:
+        st.session_state["opened"] = st.session_state.get("opened", 0) + 1  # else coming back would open it again
+        st.switch_page(HERE, query_params={"run": str(part[clicked.selection.cells[0][0]].run.id)})
+
+
+def row(one: Quality) -> dict[str, object]:
+    """One line of the table."""
+    return {
+        "colour": "■",
+        "run": one.run.name,
+        "files": len(one.told.sources),
+        "rows": sum(source.rows for source in one.told.sources),
+        "set aside": one.aside,
+        "found": len(one.told.found.keys() - {""}),
+        "missing": len(one.told.missing),
+        "unknown": len(one.told.unknown),
+        "project": one.run.project,
+        "trainer": one.run.trainer or "–",
+    }
+
+
+def columns() -> dict[str, Any]:
+    count = st.column_config.NumberColumn
+    return {
+        "colour": st.column_config.TextColumn("", width=28),
+        "run": st.column_config.TextColumn("run", width=210),
+        "files": count("files", width=60),
+        "rows": count("rows", width=80, format="localized", help="records with training metrics"),
+        "set aside": count("set aside", width=85, help="lines that could not be read"),
+        "found": count("found", width=70, help="quantities that the logged names mean"),
+        "missing": count("missing", width=75, help="usual quantities that are not logged"),
+        "unknown": count("unknown", width=80, help="names that are kept and listed, but have no meaning yet"),
+        "project": st.column_config.TextColumn("project", width=110),
+        "trainer": st.column_config.TextColumn("trainer", width=90),
+    }
+
+
+# -- one run
+
+
+def show(one: Quality, now: data.Pulse, *, alone: bool) -> None:
+    """What was recognised of a run, then what is missing, unreadable, found and unknown."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"#### {plain(one.run.label)}")
+        with st.container(horizontal=True, width="content"):
+            if not alone:
+                st.page_link(HERE, label="all runs", icon=":material/arrow_back:")
+            parts.run_link(one.run, "curves", icon=":material/arrow_forward:")
+    recognised(one)
+    set_aside(one, data.about(data.store_url(), one.run.id, now.versions.get(one.run.id, 0)).unread)
+    missing(one)
+    found(one.told)
+    unknown(one.told)
+
+
+def recognised(one: Quality) -> None:
+    """The files with their formats, the trainer, and what told it."""
+    trainer = f"The names are those of **{plain(one.run.trainer)}**" if one.run.trainer else "The trainer is not known"
+    st.markdown(f"{trainer}: {one.known:,} of the {several(len(one.told.names), 'logged name')} have a meaning.")
+    rows = [
+        {
+            "file": source.path,
+            "format": source.format,
+            "read": f"{number(source.offset)}B of {number(source.size)}B",
+            "rows": source.rows,
+            "steps": "–" if source.first_step is None else f"{source.first_step:,} – {source.last_step:,}",
+            "set aside": source.unread,
+        }
+        for source in one.told.sources
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+
+
+def set_aside(one: Quality, unread: dict[int, list[tuple[int, str]]]) -> None:
+    """The lines that could not be read, and why."""
+    if not one.aside:
+        return
+    st.markdown("#### Set aside")
+    rows = [
+        {"file": PurePath(source.path).name, "line": line, "why": why}
+        for source in one.told.sources
+        for line, why in unread.get(source.id, [])
+    ]
+    st.dataframe(pd.DataFrame(rows, columns=["file", "line", "why"]), hide_index=True)
+    if one.aside > len(rows):
+        st.caption(f"{one.aside:,} in all; the first {len(rows):,} are kept")
+
+
+def missing(one: Quality) -> None:
+    """What is not logged: how to log it, and what nobody can see without it. What detectors need comes first."""
+    usual = {lack.quantity: (lack.label, lack.how) for lack in one.told.missing}
+    names = sorted(usual.keys() | one.needed.keys(), key=lambda name: (name not in one.needed, name))
+    if not names:
+        return
+    st.markdown("#### Not logged")
+    for name in names:
+        label, how = usual.get(name, (_label(name), None))
+        blind = f" :gray[Without it nobody sees {plain(listed(one.needed[name], 9))}.]" if name in one.needed else ""
+        setting = plain(how, 400) if how else ":gray[this trainer’s log does not hold it]"
+        st.markdown(f"**{plain(sentence(label))}** — {setting}{'' if setting[-1] in '.]' else '.'}{blind}")
+    if one.told.log:
+        st.caption(f"The log that loses least: {plain(one.told.log, 400)}")
+
+
+def _label(name: str) -> str:
+    known = quantity(name)
+    return known.label.split(" (")[0] if known else name
+
+
+def found(told: Understood) -> None:
+    """Each name that has a meaning: the quantity, its unit, and what to mind."""
+    rows = [
+        {"logged as": metric.name, "quantity": _label(name) if name else "–", "unit": _unit(name, metric.unit)}
+        | {"caveat": metric.caveat or ""}
+        for name, held in sorted(told.found.items())
+        for metric in held
+    ]
+    if rows:
+        st.markdown("#### Understood")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, height="content" if len(rows) < 12 else 430)
+
+
+def _unit(name: str, logged: str | None) -> str:
+    known = quantity(name)
+    return logged or (known.unit if known else "")
+
+
+def unknown(told: Understood) -> None:
+    """Names that are kept and drawn, but mean nothing to Stepwell yet."""
+    if told.unknown:
+        st.markdown(f"#### Without a meaning\n{several(len(told.unknown), 'name')}, kept and drawn as logged.")
+        st.dataframe(pd.DataFrame({"logged as": told.unknown}), hide_index=True, height="auto")
+
+
+main()
