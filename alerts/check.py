@@ -116,7 +116,7 @@ def _careful(engine: sa.Engine, task: _Task, now: float | None, report: Report) 
     """A detector that stumbles over one run is told of; the others are judged."""
     try:
         _judge(engine, task, now)
-    except (StoreError, TimeoutError):
+    except StoreError:
         raise
     except Exception as error:
         report.errors.setdefault(task.run.id, {})["detectors"] = f"{task.source.path}: {error!r}"

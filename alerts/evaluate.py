@@ -164,7 +164,7 @@ def _evaluate(
     for rule in rules:
         try:
             _fold(engine, task, rule, states.get((task.source.id, rule.name)), rows, now, start, late=late)
-        except (StoreError, TimeoutError):
+        except StoreError:
             raise
         except Exception as error:
             errors.setdefault(task.run.id, {})[rule.name] = str(error) or repr(error)

@@ -1,4 +1,6 @@
-"""One check at a time. Without the lock nothing would be wrong, only done twice: everything told has a unique key.
+"""One check at a time, and none for ever.
+
+Without the lock nothing would be wrong, only done twice: everything that is told has a unique key.
 
 A lock ends with its process. One that is held long beyond the time limit of its check is stale: it is passed by.
 """
@@ -6,6 +8,7 @@ A lock ends with its process. One that is held long beyond the time limit of its
 from __future__ import annotations
 
 import fcntl
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +16,7 @@ from contextlib import contextmanager, suppress
 import sqlalchemy as sa
 
 from alerts import heartbeat
-from db.engine import reading
+from db.engine import StoreError, reading
 
 GRACE = 60.0  # s beyond its limit after which a check counts as hung
 POLL = 0.1
@@ -21,6 +24,27 @@ POLL = 0.1
 
 class Busy(Exception):
     """Another check is at work; the message says since when."""
+
+
+class OutOfTime(StoreError):
+    """The check's own time limit is over. A StoreError, for whatever forgives a rule or a file lets those through."""
+
+
+@contextmanager
+def time_limit(limit: float) -> Iterator[None]:
+    """Raises OutOfTime in the middle of whatever is being done, and again every second: every transaction is whole or
+    not at all. limit: s."""
+
+    def stop(*_: object) -> None:
+        raise OutOfTime(f"the time limit of {limit:g} s is over; what was done is kept (--time-limit)")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

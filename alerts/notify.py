@@ -30,6 +30,8 @@ SEEN = {"repeat": "still firing", "escalated": "worse", "unanswered": "nobody ha
 def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float, link: str = "") -> dict[str, Any]:
     """One message as plain JSON: the object of `messages` in the webhook's schema."""
     finding = json.loads(due.said)
+    over = due.kind == "resolved" and alert.resolved_step is not None
+    step = alert.resolved_step if over and alert.resolved_step is not None else world.step
     message = {
         "kind": due.kind,
         "n": due.n,
@@ -39,12 +41,12 @@ def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float,
         "state": alert.state,
         "project": world.project,
         "run": world.name,
-        "step": alert.resolved_step if due.kind == "resolved" and alert.resolved_step is not None else world.step,
+        "step": step,
         "onset_step": alert.onset_step,
         "detected_step": alert.detected_step,
         "resolved_step": alert.resolved_step,
         "attempt": alert.attempt,
-        "sure": sure(alert, rule, finding),
+        "sure": sure(alert, rule, step),
         "message": finding.get("message", ""),
         "evidence": finding.get("evidence") or {},
         "clears": finding.get("clears", ""),
@@ -58,13 +60,13 @@ def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float,
     return {**message, "title": title(message)}
 
 
-def sure(alert: Alert, rule: Rule | None, finding: Mapping[str, Any]) -> str:
-    """How sure the message is, in words: a fact, or an estimate and how long it has held."""
+def sure(alert: Alert, rule: Rule | None, step: int) -> str:
+    """How sure the message is, in words: a fact, or an estimate and how long it has held at this step."""
     if alert.episode.startswith(("error:", "no-data:")) or alert.rule in EXACT:
         return "certain"
     if rule is not None and rule.expression is not None:
         return "certain: the rule's own limit"
-    held = alert.detected_step - alert.onset_step
+    held = step - alert.onset_step
     return f"seen over {held} steps" if held > 0 else "seen at one step"
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,12 +64,12 @@ def check(
     code = STALE
     try:
         engine = open_store(settings["store"].value)
-        with _time_limit(limit), lock.alone(engine, wait=PATIENCE):
+        with lock.time_limit(limit), lock.alone(engine, wait=PATIENCE):
             code = _pass(engine, wish, book, limit)
     except click.UsageError:
         code = USAGE
         raise
-    except (TimeoutError, lock.Busy) as error:
+    except (lock.OutOfTime, lock.Busy) as error:
         click.echo(f"Error: could not evaluate: {error}", err=True)
     finally:
         _ping(wish, str(code))
@@ -107,22 +105,6 @@ def _code(report: Report, fail_on: str) -> int:
     if any(trouble != "stalled" for trouble in loud):
         return FIRING
     return STALE if loud or report.stale or report.errors else OK
-
-
-@contextmanager
-def _time_limit(limit: float) -> Iterator[None]:
-    """Raises TimeoutError in the middle of whatever is being done: every transaction is whole or not at all."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"the time limit of {limit:g} s is over; what was done is kept (--time-limit)")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, limit)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _ping(wish: _Wish, what: str) -> None:

@@ -1,0 +1,149 @@
+"""What a message says, and that it arrives: webhook, Alertmanager, e-mail and pings on real servers on loopback."""
+
+from __future__ import annotations
+
+import email
+import json
+from email.header import decode_header, make_header
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from alerts import notify
+from alerts.carriers import _without, address, masked
+from alerts.check import check
+from alerts.outbox import Failed, deliver
+from alerts.rules import Book, Channel
+from tests.alerting import START, book, collect, row
+from tests.servers import http, smtp
+
+DOCS = (Path(__file__).parents[1] / "docs/alerts.md").read_text(encoding="utf-8")
+RUN = "数学-grpo-7b"
+LINK = "http://dash.example:8501/"
+
+
+def blow_up(engine: sa.Engine, folder: Path, rules: Book, *, calm_after: int | None = None) -> None:
+    """Entropy doubles every 8 steps from step 20 on; judged at the end."""
+    log = folder / RUN / "metrics.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    entropies = [0.3 * 2 ** (max(0, s - 20) / 8) for s in range(1, 61)]
+    lines = [row(s, 0.6 - 0.005 * s, entropy=e) for s, e in enumerate(entropies, 1)]
+    if calm_after:
+        lines += [row(s, 0.5, entropy=0.3) for s in range(61, 61 + calm_after)]
+    log.write_bytes(b"".join(lines))
+    collect(engine, log)
+    check(engine, now=START + 60 * len(lines) + 1, live_for=86_400, book=rules, link=LINK)
+
+
+def send(engine: sa.Engine, rules: Book) -> None:
+    served = deliver(engine, rules.channels.values(), clock=lambda: START + 1e6, limit=20)
+    assert [one.trouble for one in served.values()] == [""] * len(served)
+
+
+def test_a_webhook_gets_the_documented_json(engine: sa.Engine, tmp_path: Path) -> None:
+    with http() as hook:
+        rules = book("", Channel("hook", "webhook", url=hook.url))
+        blow_up(engine, tmp_path, rules)
+        send(engine, rules)
+    told: dict[str, Any] = next(t for t in hook.taken if any(m["rule"] == "entropy_blowup" for m in t["messages"]))
+    assert set(told) == {"schema", "id", "title", "text", "messages"}
+    [first, worse] = [one for one in told["messages"] if one["rule"] == "entropy_blowup"]
+    assert (first["kind"], first["severity"], worse["kind"], worse["severity"]) == (
+        "firing",
+        "warning",
+        "escalated",
+        "critical",
+    )
+    assert first["run"] == RUN
+    assert worse["url"].startswith("http://dash.example:8501/run?run=")
+    documented = {line.split("`")[1] for line in DOCS.splitlines() if line.startswith("| `")}
+    assert set(first) <= documented
+
+
+def test_the_first_line_says_what_which_run_which_step_and_how_sure(engine: sa.Engine, tmp_path: Path) -> None:
+    with http() as hook:
+        rules = book("", Channel("hook", "webhook", url=hook.url))
+        blow_up(engine, tmp_path, rules)
+        send(engine, rules)
+    [told] = hook.taken
+    line = next(one["title"] for one in told["messages"] if one["kind"] == "escalated")
+    assert line.startswith("CRITICAL entropy blow-up (worse) · ")
+    assert f"{RUN} · step 60, since step " in line
+    assert "seen over" in line
+    assert "Try: " in told["text"] and "http://dash.example" in told["text"] and "Clears: " in told["text"]
+    # What got worse before anybody was told is told once, as it is now.
+    assert told["text"].count("entropy blow-up") + told["title"].count("entropy blow-up") == 1
+
+
+def test_names_from_logs_cannot_break_a_line() -> None:
+    message = {"kind": "firing", "severity": "warning", "rule": "r", "project": "p", "run": "a\r\nBcc: x\x1b[2J"}
+    line = notify.title(message | {"step": 1, "onset_step": 1, "sure": "certain"})
+    assert line.isprintable()
+
+
+def test_an_alertmanager_hears_of_start_and_end(engine: sa.Engine, tmp_path: Path) -> None:
+    with http() as hook:
+        rules = book("", Channel("am", "alertmanager", url=f"http://127.0.0.1:{hook.port}"))
+        blow_up(engine, tmp_path, rules)
+        send(engine, rules)
+        blow_up(engine, tmp_path, rules, calm_after=60)
+        send(engine, rules)
+    assert {path for path, *_ in hook.got} == {"/api/v2/alerts"}
+    said = [one for told in hook.taken for one in told if one["labels"]["alertname"] == "entropy_blowup"]
+    assert {one["labels"]["run"] for one in said} == {RUN}
+    assert len({one["labels"]["episode"] for one in said}) == 1
+    ends = {one["labels"]["severity"]: one["endsAt"] for one in said}
+    at = said[0]["startsAt"]
+    assert ends["warning"] == at  # the worse one has taken its place
+    assert said[-1]["labels"]["severity"] == "critical" and ends["critical"] > at
+    assert said[-1]["endsAt"] == notify._time(START + 60 * 120 + 1)  # when it was seen to be over
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_mail_arrives_through_apprise_with_its_chinese_names(engine: sa.Engine, tmp_path: Path) -> None:
+    with smtp() as (port, mails):
+        url = f"mailto://127.0.0.1:{port}?from=a@example.org&to=b@example.org&mode=insecure"
+        rules = book("", Channel("mail", "apprise", url=url))
+        blow_up(engine, tmp_path, rules)
+        send(engine, rules)
+    [mail] = map(email.message_from_string, mails)
+    subject = str(make_header(decode_header(str(mail["Subject"]))))
+    assert RUN in subject.replace("\n ", "")
+    parts = [part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()]
+    assert any("Entropy has doubled" in part.decode() for part in parts if isinstance(part, bytes))
+
+
+def test_secrets_come_from_environment_or_file_and_are_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "slack://T0/B0/hunter2hunter2"
+    monkeypatch.setenv("MY_URL", secret)
+    (tmp_path / "url").write_text(secret + "\n")
+    from_env, from_file = Channel("a", "apprise", url_env="MY_URL"), Channel("b", "apprise", url_file=f"{tmp_path}/url")
+    assert address(from_env) == address(from_file) == secret
+    for channel in (
+        from_env,
+        from_file,
+        Channel("c", "apprise", url=secret),
+        Channel("d", "webhook", url="https://h/s3cret"),
+    ):
+        assert "hunter2" not in masked(channel) and "s3cret" not in masked(channel)
+    with pytest.raises(Failed, match="NO_URL"):
+        address(Channel("a", "apprise", url_env="NO_URL"))
+    assert "hunter2" not in _without(secret, f"could not reach {secret}: hunter2hunter2 refused")
+
+
+def test_a_failure_is_logged_without_its_secret(engine: sa.Engine, tmp_path: Path) -> None:
+    rules = book("", Channel("hook", "webhook", url="http://127.0.0.1:1/t0psecret/hook"))
+    blow_up(engine, tmp_path, rules)
+    served = deliver(engine, rules.channels.values(), clock=lambda: START, limit=5)["hook"]
+    assert "refused" in served.trouble
+    assert "t0psecret" not in served.trouble
+
+
+def test_the_payload_is_json_whatever_a_log_says() -> None:
+    message = {"title": "\ud800", "message": "x", "evidence": {"a": None}, "kind": "firing", "alert": 1}
+    rest = {"advice": "", "clears": "", "annotations": {}, "url": ""}
+    assert json.dumps(notify.webhook("k", [message | rest]))
