@@ -29,6 +29,7 @@ HORIZON = 60  # steps within which the floor must be reached
 NEAR, FAR = 250, 400  # the same where gradients shrink already, where two signs are there
 DEAD = 0.05  # nats
 NEARBY, SOON = 20, 6  # rows of the reference where there is no time for a trend; rows to the floor then
+LOST = 0.5  # of the most there was, where the floor is still far
 GRACE = 50  # steps of the run in which a steep fall is the norm
 GRACE_ROWS = 12
 LONG = 60  # rows of the trend that sees slow declines
@@ -60,7 +61,8 @@ def judge(series: Series, context: Context) -> Judged:
     signs = gradient.falls.astype(int) + halved.falls + spoken + reward.falls
     measured = gradient.measured | zero.measured | reward.measured
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
-    falls = (until <= HORIZON) | ((until <= NEAR) & gradient.falls & ~reward.rises) | ((until <= FAR) & (signs >= 2))
+    distant = ((until <= NEAR) & gradient.falls & ~reward.rises) | ((until <= FAR) & (signs >= 2))
+    falls = (until <= HORIZON) | (distant & (level <= LOST * _most(series)))
     quick = _quick(series, mature & (level <= STEEP * reference))
     silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))
@@ -97,6 +99,12 @@ def _quick(series: Series, low: Bools) -> Bools:
     gradient = -np.log(np.maximum(series.column("grad_norm"), 1e-12))
     zero = series.column("group_zero_std_fraction")
     return quick & (measure.leaves(series, gradient, NEARBY, 0.3) | measure.leaves(series, zero, NEARBY, 0.05))
+
+
+def _most(series: Series) -> Floats:
+    """The highest level of 15 rows that this stage has had: slow declines show against that."""
+    smooth = np.where(series.ages[series.new] >= 8, measure.recent(series, series.main, 15), np.nan)
+    return measure.best_so_far(series, "most", smooth, np.fmax)
 
 
 def _until_dead(line: measure.Line, share: float = 0.75) -> Floats:
