@@ -191,6 +191,23 @@ def test_compare_draws_every_run_in_one_chart(page: Page, address: str) -> None:
     assert len(set(strokes)) >= 3
 
 
+def test_from_the_counts_to_the_line_that_could_not_be_read(page: Page, address: str) -> None:
+    page.goto(address, wait_until="domcontentloaded")
+    page.get_by_role("link", name="Data quality").click()
+    expect(page.get_by_text("3 files of 3 runs are read; 1 line was set aside")).to_be_visible()
+    table = page.locator('[data-testid="stDataFrame"]')
+    expect(table.locator("canvas").first).to_be_visible()
+    box = table.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 120, box["y"] + 36 + 18)  # the run with the broken line stands first
+    expect(page.get_by_role("heading", name="runs/lab/calm-8k")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/data_quality\?run=\d+$"))
+    aside = page.locator('[data-testid="stDataFrame"]').nth(1).locator("tbody tr").first  # what a screen reader is told
+    expect(aside).to_contain_text(re.compile(r"calm-8k\.jsonl\s*51\s*no JSON object"))
+    page.get_by_role("button", name="all runs").click()
+    expect(page).to_have_url(re.compile(r"/data_quality$"))
+
+
 def test_markup_in_a_name_is_text(page: Page, address: str) -> None:
     page.goto(f"{address}/?q=evil", wait_until="domcontentloaded")
     table = page.locator('[data-testid="stDataFrame"]')
@@ -202,12 +219,14 @@ def test_markup_in_a_name_is_text(page: Page, address: str) -> None:
     assert page.locator('a[href*="evil"]').count() == 0
 
 
-@pytest.mark.parametrize("path", ["", "run?run=lab%2Fblowup-16k", "compare"])
+@pytest.mark.parametrize("path", ["", "run?run=lab%2Fblowup-16k", "compare", "data_quality?run=lab%2Fcalm-8k"])
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, address: str, path: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = context.new_page()
     page.goto(f"{address}/{path}", wait_until="domcontentloaded")
-    if path:
+    if path.startswith("data_quality"):
+        expect(page.get_by_role("heading", name="Not logged")).to_be_visible(timeout=PATIENCE)
+    elif path:
         page.wait_for_function(PAINTED, timeout=PATIENCE)
     else:
         expect(page.get_by_text("needs you: entropy")).to_be_visible(timeout=PATIENCE)

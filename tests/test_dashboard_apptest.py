@@ -239,7 +239,7 @@ def test_a_run_says_what_was_understood_and_what_was_not(small_store: str, monke
     said = text(test).replace("\\", "")
     assert "The names are those of **verl**" in said
     assert "**Groups without signal** — " in said
-    assert "Without it nobody sees dead signal" in said
+    assert "without it nobody sees dead signal" in said
 
 
 def test_markup_in_a_run_stays_text_here_too(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:

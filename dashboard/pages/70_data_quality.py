@@ -44,6 +44,11 @@ class Quality:
         """Names that have a meaning."""
         return len(self.told.names) - len(self.told.unknown)
 
+    @property
+    def missing(self) -> list[str]:
+        """Quantities that are not logged: those that a detector needs, then others that people look for."""
+        return [*sorted(self.needed), *sorted({lack.quantity for lack in self.told.missing} - self.needed.keys())]
+
 
 def main() -> None:
     url = data.store_url()
@@ -55,13 +60,16 @@ def main() -> None:
         st.stop()
     everyone = [quality(data.understood(url, run.id, now.versions.get(run.id, 0))) for run in runs]
     walls = [run.wall for run in runs if run.wall is not None]
-    parts.head(QUESTION, plain(answer(everyone), 400), max(walls, default=None), now)
     named = state.read("run")
     chosen = next((one for one in everyone if named in (str(one.run.id), one.run.label, one.run.name)), None)
-    if named and chosen is None:
+    if chosen is None and not named and len(everyone) == 1:
+        chosen = everyone[0]
+    said = answer([chosen] if chosen else everyone)
+    parts.head(QUESTION, plain(said, 400), chosen.run.wall if chosen else max(walls, default=None), now)
+    if chosen:
+        show(chosen, now, alone=len(everyone) == 1)
+    elif named:
         parts.no_such_run(named)
-    elif chosen or len(everyone) == 1:
-        show(chosen or everyone[0], now, alone=len(everyone) == 1)
     else:
         table(sorted(everyone, key=worst_first))
 
@@ -81,17 +89,25 @@ def _asked_for_as(name: str) -> str:
 
 
 def answer(everyone: Sequence[Quality]) -> str:
-    """How much was read, set aside, and is missing, over all runs."""
+    """How much of these runs was read and set aside, and what is missing."""
     files, aside = sum(len(one.told.sources) for one in everyone), sum(one.aside for one in everyone)
-    lacking = {name for one in everyone for name in one.needed}
-    blind = sum(bool(one.needed) for one in everyone)
-    who = "it" if len(everyone) == 1 else several(blind, "run")
-    missing = f"{several(len(lacking), 'quantity', 'quantities')} that the detectors need "
-    missing += f"{'is' if len(lacking) == 1 else 'are'} not logged by {who}"
+    whose = everyone[0].run.label if len(everyone) == 1 else several(len(everyone), "run")
     return (
-        f"{several(files, 'file')} of {several(len(everyone), 'run')} {'is' if files == 1 else 'are'} read; "
+        f"{several(files, 'file')} of {whose} {'is' if files == 1 else 'are'} read; "
         f"{several(aside, 'line') if aside else 'no line'} {'was' if aside < 2 else 'were'} set aside; "
-        f"{missing if lacking else 'nothing that the detectors need is missing'}."
+        f"{lacking(everyone)}."
+    )
+
+
+def lacking(everyone: Sequence[Quality]) -> str:
+    """How many quantities that a detector needs are not logged."""
+    names = {name for one in everyone for name in one.needed}
+    if not names:
+        return "nothing that the detectors need is missing"
+    where = "not logged" if len(everyone) == 1 else "missing in one run or another"
+    return (
+        f"{several(len(names), 'quantity', 'quantities')} that the detectors need "
+        f"{'is' if len(names) == 1 else 'are'} {where}"
     )
 
 
@@ -112,6 +128,7 @@ def table(everyone: Sequence[Quality]) -> None:
         column_config=columns(),
         on_select="rerun",
         selection_mode="single-cell",
+        width="content",
         key=f"quality-{st.session_state.get('opened', 0)}",
         height=36 * (len(part) + 1) + 2,
         row_height=36,
@@ -127,12 +144,12 @@ def row(one: Quality) -> dict[str, object]:
     return {
         "colour": "■",
         "run": one.run.name,
+        "set aside": one.aside,
+        "missing": len(one.missing),
+        "unknown": len(one.told.unknown),
+        "found": len(one.told.found.keys() - {""}),
         "files": len(one.told.sources),
         "rows": sum(source.rows for source in one.told.sources),
-        "set aside": one.aside,
-        "found": len(one.told.found.keys() - {""}),
-        "missing": len(one.told.missing),
-        "unknown": len(one.told.unknown),
         "project": one.run.project,
         "trainer": one.run.trainer or "–",
     }
@@ -143,14 +160,14 @@ def columns() -> dict[str, Any]:
     return {
         "colour": st.column_config.TextColumn("", width=28),
         "run": st.column_config.TextColumn("run", width=210),
+        "set aside": count("set aside", width=85, help="lines that could not be read"),
+        "missing": count("missing", width=75, help="quantities that a detector or a reader looks for in vain"),
+        "unknown": count("unknown", width=80, help="names that are kept and listed, but have no meaning yet"),
+        "found": count("found", width=70, help="quantities that the logged names mean"),
         "files": count("files", width=60),
         "rows": count("rows", width=80, format="localized", help="records with training metrics"),
-        "set aside": count("set aside", width=85, help="lines that could not be read"),
-        "found": count("found", width=70, help="quantities that the logged names mean"),
-        "missing": count("missing", width=75, help="usual quantities that are not logged"),
-        "unknown": count("unknown", width=80, help="names that are kept and listed, but have no meaning yet"),
         "project": st.column_config.TextColumn("project", width=110),
-        "trainer": st.column_config.TextColumn("trainer", width=90),
+        "trainer": st.column_config.TextColumn("trainer", width=120),
     }
 
 
@@ -161,9 +178,10 @@ def show(one: Quality, now: data.Pulse, *, alone: bool) -> None:
     """What was recognised of a run, then what is missing, unreadable, found and unknown."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"#### {plain(one.run.label)}")
-        with st.container(horizontal=True, width="content"):
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
             if not alone:
-                st.page_link(HERE, label="all runs", icon=":material/arrow_back:")
+                back = ":material/arrow_back:"
+                st.button("all runs", icon=back, type="tertiary", on_click=state.write, args=("run", ""))
             parts.run_link(one.run, "curves", icon=":material/arrow_forward:")
     recognised(one)
     set_aside(one, data.about(data.store_url(), one.run.id, now.versions.get(one.run.id, 0)).unread)
@@ -200,23 +218,26 @@ def set_aside(one: Quality, unread: dict[int, list[tuple[int, str]]]) -> None:
         for source in one.told.sources
         for line, why in unread.get(source.id, [])
     ]
-    st.dataframe(pd.DataFrame(rows, columns=["file", "line", "why"]), hide_index=True)
+    widths = {"file": st.column_config.Column(width=150), "line": st.column_config.Column(width=60)}
+    widths |= {"why": st.column_config.Column(width=640)}
+    table = pd.DataFrame(rows, columns=["file", "line", "why"])
+    st.dataframe(table, hide_index=True, width="content", column_config=widths)
     if one.aside > len(rows):
         st.caption(f"{one.aside:,} in all; the first {len(rows):,} are kept")
 
 
 def missing(one: Quality) -> None:
-    """What is not logged: how to log it, and what nobody can see without it. What detectors need comes first."""
-    usual = {lack.quantity: (lack.label, lack.how) for lack in one.told.missing}
-    names = sorted(usual.keys() | one.needed.keys(), key=lambda name: (name not in one.needed, name))
-    if not names:
+    """What is not logged: how to log it, and what nobody can see without it."""
+    if not one.missing:
         return
-    st.markdown("#### Not logged")
-    for name in names:
+    usual = {lack.quantity: (lack.label, lack.how) for lack in one.told.missing}
+    lines = []
+    for name in one.missing:
         label, how = usual.get(name, (_label(name), None))
-        blind = f" :gray[Without it nobody sees {plain(listed(one.needed[name], 9))}.]" if name in one.needed else ""
-        setting = plain(how, 400) if how else ":gray[this trainer’s log does not hold it]"
-        st.markdown(f"**{plain(sentence(label))}** — {setting}{'' if setting[-1] in '.]' else '.'}{blind}")
+        setting = plain(how.rstrip("."), 400) if how else ":gray[no setting is known that would log it]"
+        blind = f"; without it nobody sees {plain(listed(one.needed[name], 9))}" if name in one.needed else ""
+        lines.append(f"- **{plain(sentence(label))}** — {setting}:gray[{blind}.]")
+    st.markdown("#### Not logged\n" + "\n".join(lines))
     if one.told.log:
         st.caption(f"The log that loses least: {plain(one.told.log, 400)}")
 
