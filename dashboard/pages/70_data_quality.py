@@ -58,18 +58,15 @@ def main() -> None:
         parts.head(QUESTION, "", None, now)
         parts.nothing_yet()
         st.stop()
-    everyone = [quality(data.understood(url, run.id, now.versions.get(run.id, 0))) for run in runs]
-    walls = [run.wall for run in runs if run.wall is not None]
     named = state.read("run")
-    chosen = next((one for one in everyone if named in (str(one.run.id), one.run.label, one.run.name)), None)
-    if chosen is None and not named and len(everyone) == 1:
-        chosen = everyone[0]
-    said = answer([chosen] if chosen else everyone)
-    parts.head(QUESTION, plain(said, 400), chosen.run.wall if chosen else max(walls, default=None), now)
-    if chosen:
-        show(chosen, now, alone=len(everyone) == 1)
-    elif named:
+    chosen = [run for run in runs if named in (str(run.id), run.label, run.name)][:1]
+    everyone = [quality(data.understood(url, run.id, now.versions.get(run.id, 0))) for run in chosen or runs]
+    walls = [one.run.wall for one in everyone if one.run.wall is not None]
+    parts.head(QUESTION, plain(answer(everyone), 400), max(walls, default=None), now)
+    if named and not chosen:
         parts.no_such_run(named)
+    elif len(everyone) == 1:
+        show(everyone[0], now, alone=len(runs) == 1)
     else:
         table(sorted(everyone, key=worst_first))
 
