@@ -197,7 +197,7 @@ def _tails(values: Floats, tails: tuple[float, float]) -> tuple[float, float]:
 
 
 def labelled(name: str, label: Mapping[str, Any], steps: Iterable[int]) -> Labelled:
-    """One entry of a `labels.json` (docs/backtest.md): its events, and what counts neither for nor against.
+    """One entry of a `labels.json` (docs/troubles/README.md): its events, and what counts neither for nor against.
 
     An event that the rows do not show (`observable` false) is not asked for. KeyError, TypeError or ValueError
     where the entry is not of that shape.
