@@ -74,7 +74,7 @@ def _write(connection: sa.Connection, world: World, book: Book, change: Change, 
 
 
 def _key(world: World, change: Change, due: Due) -> str:
-    """The same in every store that was filled from the same logs."""
+    """By it a receiver knows a message that comes again."""
     one = change.alert
     told = (world.project, world.name, one.rule, one.attempt, one.detected_step, one.opened_at, due.kind, due.n)
     return hashlib.blake2b(repr(told).encode(), digest_size=12).hexdigest()
