@@ -119,7 +119,7 @@ class Collector:
         return configs.of_runs(self.engine, known, self.config_files, self.unreadable) if self.config_files else 0
 
     def read_trackers(self) -> list[FileReport]:
-        """Read what is new in MLflow and trackio, where the arguments name or hold them; after `pending`."""
+        """Read what is new in the trackers, where the arguments name or hold them; after `pending`."""
         self.places = {} if self.places is None else self.places
         if self.trackers is None:
             problems: dict[Path, str] = {}

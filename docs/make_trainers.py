@@ -80,9 +80,11 @@ TRACKERS = """\
 |---|---|---|
 | MLflow | `mlflow:URI`, `mlruns/`, `mlflow.db` | every run of every experiment, params as its config; not what Stepwell itself copied there, not `system/…` |
 | trackio | a project's `.db`, or the folder of them | every run and its config |
+| SwanLab | a local-mode folder with `runs.swanlab`, or the folder of its `swanlog/` | every run and its config; not media, not `__swanlab__.…`; what runs in cloud mode leave (`backup.swanlab`) is not read |
 | W&B | `run-*.wandb` (offline), `output.log` | history and config; lines that W&B cut at 4096 characters lose their last value |
 
-A run that was logged twice under one name is one run with two attempts. SwanLab's local store is not read.
+A run that was logged twice under one name is one run with two attempts; SwanLab numbers such names itself (`grpo-2`), and
+replaces a step that is logged again: what was there before is known only where it had been read.
 """
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from collectors.contract import Memory, Part
-from collectors.lines import Records, is_plain_row
+from collectors.lines import Records, as_float, is_plain_row, number
 
 SQLITE = b"SQLite format 3\0"
 
@@ -71,3 +74,24 @@ def merged(points: Iterable[tuple[float, int, str, float]]) -> Iterator[tuple[in
         values[name] = value
     if values:
         yield here, wall, values
+
+
+def ask(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What a SQLite file answers; it is never written to. Raises StoreProblem."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            return connection.execute(query, values).fetchall()
+    except (sqlite3.Error, OSError) as error:
+        raise StoreProblem(f"{path}: {error}") from error
+
+
+def columns(path: Path, table: str) -> set[str]:
+    """The columns of a SQLite table, none where it is not there. Raises StoreProblem."""
+    return {row[1] for row in ask(path, f"PRAGMA table_info({table})")}
+
+
+def as_number(cell: Any) -> float | None:
+    """A number, or the text of one: trackers write what JSON cannot say as "NaN", "Infinity", "INF"."""
+    if isinstance(cell, str):
+        return number(cell) if len(cell) < 30 else None
+    return as_float(cell) if isinstance(cell, int | float) else None

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from collectors import names
 from collectors.contract import Part
 from collectors.store import keep_config, put
+from collectors.stores import swanlab
 from collectors.stores.contract import SQLITE, StoredRun, StoreProblem, Tracker
 from db import runs
 from db.engine import writing
 from db.mlflow_server import shown
-from db.sources import Overtaken, Place, add, claim, hold
+from db.sources import Overtaken, Place, add, claim, hold, set_aside
 
 SCHEME = "mlflow:"
 FOLDER = "mlruns"
@@ -31,7 +32,7 @@ def is_tracker(argument: str) -> bool:
 
 def is_database(path: Path) -> bool:
     """Whether a file may be a tracker's: such a one is no log."""
-    return path.suffix in ENDINGS
+    return path.suffix in ENDINGS or swanlab.is_inside(path)
 
 
 def trackers(argument: Path | str, problems: dict[Path, str]) -> Iterator[Tracker]:
@@ -52,6 +53,9 @@ def _places(argument: Path | str) -> Iterator[tuple[str, str]]:
         yield "mlflow", str(path)
     elif (path / FOLDER).is_dir():
         yield "mlflow", str(path / FOLDER)
+    for folder in (path.parent if path.name == swanlab.NAMES else path, path / swanlab.FOLDER):
+        if (folder / swanlab.NAMES).is_file():
+            yield swanlab.SwanlabStore.NAME, str(folder)
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
         if file.suffix in ENDINGS and file.is_file() and (kind := _kind(file)):
@@ -77,6 +81,8 @@ def _kind(file: Path) -> str | None:
 
 
 def _opened(kind: str, where: str) -> Tracker:
+    if kind == swanlab.SwanlabStore.NAME:
+        return swanlab.SwanlabStore(Path(where))
     if kind == "trackio":
         from collectors.stores.trackio_source import TrackioStore
 
@@ -119,6 +125,7 @@ def _keep(
             place = replace(place, trainer=trainer)
             if part.blocks:
                 runs.set_trainer(connection, place.run_id, trainer)
+        place = set_aside(connection, place, [(one.line, one.why) for one in part.unread])
         place = put(connection, place, part, restarted=False, modified=run.modified)
         keep_config(connection, place, replace(part, run=None), project)
         return claim(connection, replace(place, memory=memory, modified=run.modified))
