@@ -171,14 +171,15 @@ def test_files_of_a_thousand_points_in_their_order(engine: sa.Engine, tmp_path: 
 def test_a_step_that_was_logged_again_is_replaced_in_its_file(engine: sa.Engine, tmp_path: Path) -> None:
     store = folder(tmp_path / "swanlog")
     file = slice_of(store, 1)
-    file.write_text("".join(point(s, s / 8) for s in range(1, 6)))
+    file.write_text("".join(["garbage\n", *(point(s, s / 8) for s in range(1, 6))]))
     collector = collected(engine, store)
     again = [point(s, s / 8) if s < 4 else point(s, 9.0, at=s + 60) for s in range(1, 6)]
-    slice_of(store, 1, "tmp").write_text("".join([*again, point(6, 7.0, at=66)]))
+    slice_of(store, 1, "tmp").write_text("".join(["garbage\n", *again, point(6, 7.0, at=66), "more\n"]))
     slice_of(store, 1, "tmp").replace(file)
     one_pass(collector)
     assert live(engine, "actor/entropy") == [(1, 0.125), (2, 0.25), (3, 0.375), (4, 9.0), (5, 9.0), (6, 7.0)]
     assert len(told(engine)) == 8
+    assert [report.place.unread for report in collector.known()] == [2]
     with reading(engine) as connection:
         assert [run.attempts for run in runs.all_runs(connection)] == [2]
 

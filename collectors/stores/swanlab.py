@@ -117,7 +117,7 @@ def _changed(stat: stat_result) -> str:
 def _news(folder: Path, name: str, known: dict[str, Any], unread: list[Unread]) -> list[Point]:
     """The new points of one metric. known: per file [bytes read, their checksum, when]; "newest": of all its points."""
     points: list[Point] = []
-    for file in sorted(folder.glob("*.log"), key=lambda file: (len(file.name), file.name)):
+    for file in sorted(folder.glob("*.log")):
         stat = _stat(file)
         done, mark, when = known.get(file.name, (0, 0, ""))
         if stat is None or not SLICE.fullmatch(file.name) or when == _changed(stat):
