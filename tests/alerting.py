@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -119,18 +120,16 @@ def dying(engine: sa.Engine, after: int) -> Iterator[None]:
 
 @contextmanager
 def meeting(engine: sa.Engine, other: Callable[[], object], at: int) -> Iterator[None]:
-    """Somebody else does `other` just before this transaction of ours begins (counted from 0)."""
-    count, busy = 0, False
+    """Somebody else does `other` between two transactions of ours: before this one (counted from 0)."""
+    count, busy, connect = 0, False, engine.connect
 
-    def step(_: object) -> None:
+    def connecting() -> sa.Connection:
         nonlocal count, busy
         if not busy and count == at:
             busy = True
             other()
         count += not busy
+        return connect()
 
-    event.listen(engine, "begin", step, insert=True)
-    try:
+    with patch.object(engine, "connect", connecting):
         yield
-    finally:
-        event.remove(engine, "begin", step)
