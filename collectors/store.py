@@ -41,8 +41,7 @@ def put(connection: sa.Connection, place: Place, part: Part, *, restarted: bool,
     for block in part.blocks:
         writer.add(_timed(block, modified))
     writer.finish()
-    place = replace(writer.place, attempt=writer.attempt or place.attempt)
-    return place.with_rows(part.rows, part.first_step, part.last_step)
+    return writer.read(part)
 
 
 def put_torn(connection: sa.Connection, place: Place, part: Part, *, modified: float) -> Place:
@@ -54,7 +53,7 @@ def put_torn(connection: sa.Connection, place: Place, part: Part, *, modified: f
         writer = Writer(connection, place, attempt, torn=True)
         writer.add(_timed(part.blocks[0], modified))
         writer.finish()
-        place = writer.place.with_rows(part.rows, part.first_step, part.last_step)
+        place = writer.read(part)
         opened = writer.attempt is not None and (attempt is None or writer.attempt.id != attempt.id)
         was = writer.attempt if opened or attempt is None else attempt
         if was is not None:
@@ -98,8 +97,21 @@ class Writer:
 
     def __init__(self, connection: sa.Connection, place: Place, attempt: Trying | None, *, torn: bool = False) -> None:
         self.connection, self.place, self.attempt, self.torn = connection, place, attempt, torn
-        self.last: dict[int, int] | None = None  # metric id -> last step in the attempt; loaded only when steps repeat
         self.superseded = False
+        self.records = self.points = 0
+
+    def read(self, part: Part) -> Place:
+        """The place after this part: what was stored, and what the reader counted."""
+        place = self.place
+        return replace(
+            place,
+            rows=place.rows + part.rows,
+            first_step=part.first_step if place.first_step is None else place.first_step,
+            last_step=place.last_step if part.last_step is None else part.last_step,
+            records=place.records + self.records,
+            points=place.points + self.points,
+            attempt=self.attempt or place.attempt,
+        )
 
     def add(self, block: Block) -> None:
         """Store a block, cut where a new attempt must begin."""
@@ -149,8 +161,8 @@ class Writer:
         self.attempt = points.append(self.connection, attempt, ids, part, seal=not self.torn)
         if attempt.ends_at is None:
             latest.update(self.connection, self.place.run_id, ids, part)
-        records, count = self.place.records + len(part), self.place.points + part.points
-        self.place = replace(self.place, records=records, points=count)
+        self.records += len(part)
+        self.points += part.points
 
     def _meet_first_row(self, attempt: Trying, part: Block) -> Trying:
         trainer = self.place.trainer

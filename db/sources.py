@@ -58,16 +58,6 @@ class Place:
     unread: int = 0
     attempt: Trying | None = None
 
-    def with_rows(self, rows: int, first_step: int | None, last_step: int | None) -> Place:
-        """After reading so many more rows."""
-        first = self.first_step if self.first_step is not None else first_step
-        return replace(
-            self,
-            rows=self.rows + rows,
-            first_step=first,
-            last_step=self.last_step if last_step is None else last_step,
-        )
-
 
 NAMES = [name for name in Place.__dataclass_fields__ if name != "attempt"]
 COLUMNS = [sources.c[name] for name in NAMES]
