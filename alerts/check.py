@@ -169,13 +169,15 @@ def _judge(engine: sa.Engine, task: _Task, now: float | None) -> None:
         context = Context(runs.settings_of(connection, task.run.id), trainer, now)
         rows = rows_of(connection, trainer, task.attempts, wanted, after=start, until=task.torn)
         torn = rows_of(connection, trainer, task.attempts, wanted, after=task.torn) if task.torn else None
-        place = alerts.positions_of(connection, [task.source.id]).get(task.source.id)
     state, heard = hear(state, _rows(rows), context)
     if torn is not None and len(torn):
         heard = [*heard, *hear(copy.deepcopy(state), _rows(torn), context)[1]]
-    places = evaluate.Places([rows] if torn is None else [rows, torn], place)
+    if known and not heard and not len(rows):
+        return
     late = before is not None and before.rules != rules
     with writing(engine) as connection:
+        place = alerts.positions_of(connection, [task.source.id]).get(task.source.id) if heard else None
+        places = evaluate.Places([rows] if torn is None else [rows, torn], place)
         if before is not None and not known:
             findings.forget(connection, task.source.id)
         alerts.state(connection, evaluate.statements(task.run.id, task.source.id, heard, places, late=late))
@@ -187,14 +189,15 @@ def _judge(engine: sa.Engine, task: _Task, now: float | None) -> None:
 
 def hear(state: State, rows: Rows, context: Context) -> tuple[State, list[evaluate.Heard]]:
     """Every detector over new rows, attempt by attempt; the clock speaks after the last."""
+    if not len(rows):
+        state, said = judge(state, rows, context)
+        return state, [evaluate.Heard(one) for one in said]
     heard: list[evaluate.Heard] = []
     for start, stop in stretches(rows):
-        state, said = judge(state, rows.part(start, stop), replace(context, now=None))
+        then = context if stop == len(rows) else replace(context, now=None)
+        state, said = judge(state, rows.part(start, stop), then)
         heard += [evaluate.Heard(one, int(rows.attempts[start])) for one in said]
-    if context.now is None and len(rows):
-        return state, heard
-    state, said = judge(state, rows.part(len(rows), len(rows)), context)
-    return state, [*heard, *map(evaluate.Heard, said)]
+    return state, heard
 
 
 def _missing(connection: sa.Connection, tasks: list[_Task]) -> dict[int, dict[str, tuple[str, ...]]]:

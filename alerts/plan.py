@@ -113,7 +113,10 @@ def _new(world: World, episode: Episode, now: float) -> Alert:
 
 
 def _streak(alert: Alert, episode: Episode, world: World) -> Alert:
-    """Evaluations count where rows have come since the last one: a cron that looks more often sees no more."""
+    """Evaluations count where rows have come since the last one: a cron that looks more often sees no more. They are
+    counted for the guard alone: else every step of a critical run would cost a write."""
+    if episode.rule.guard is None:
+        return alert
     if alert.state != "firing" or episode.closing is not None or episode.severity != "critical":
         return replace(alert, streak=0, streak_at="")
     at = world.positions.get(alert.source_id)
