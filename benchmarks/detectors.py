@@ -26,7 +26,6 @@ from analyses.planted import CALM, TROUBLES, draw
 
 PAGES = Path(__file__).parents[1] / "docs" / "troubles"
 SEED = 2_026
-MARKED = "<!-- rates -->\n{}\n<!-- /rates -->"
 RULE = "|---|---|---|---|---|---|---|"
 HEAD = f"| trouble | events | precision | recall | delay, median | 90 % within | false alarms |\n{RULE}"
 LABELLED_HEAD = f"| event | events | precision | recall | in time | delay, median | false alarms |\n{RULE}"
@@ -140,10 +139,11 @@ def number(value: float) -> str:
     return f"{value:.2f}"
 
 
-def fill(page: Path, text: str) -> None:
+def fill(page: Path, text: str, marker: str = "rates") -> None:
     """Replace what stands between the page's markers."""
     before = page.read_text(encoding="utf-8")
-    after = re.sub("<!-- rates -->.*<!-- /rates -->", lambda _: MARKED.format(text), before, flags=re.DOTALL)
+    opens, closes = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+    after = re.sub(f"{opens}.*{closes}", lambda _: f"{opens}\n{text}\n{closes}", before, flags=re.DOTALL)
     page.write_text(after, encoding="utf-8")
 
 

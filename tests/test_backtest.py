@@ -14,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from analyses import synthetic
-from analyses.backtest import Event, Labelled, intervals, labelled, score, score_run
-from analyses.contract import Finding, Rows
+from analyses.backtest import Event, Labelled, alarms, intervals, labelled, score, score_run
+from analyses.contract import Context, Finding, Rows, Severity
+from analyses.episodes import Judged, Signal, Words, watch
+from analyses.judge import episodes
+from analyses.series import Series
 from stepwell.cli import cli
 from tests.logs import collect
 
@@ -165,3 +168,28 @@ def test_the_interval_of_a_share_is_that_of_the_binomial() -> None:
     assert low == pytest.approx(0.616, abs=0.03) and high == pytest.approx(0.884, abs=0.03)
     assert all(math.isnan(bound) for bound in intervals([])["recall"])
     assert np.isnan(score([]).recall)
+
+
+# -- a note that becomes an alarm
+
+
+def test_a_note_that_becomes_an_alarm_is_an_alarm_from_that_row_on() -> None:
+    """Notes from row 10, alarms from row 20, critical from 30: detected at 23 (4 of 5 rows), whatever the onset."""
+    step = np.arange(60)
+
+    def judge(series: Series, context: Context) -> Judged:
+        now = series.steps[series.new]
+        levels: tuple[Severity, ...] = ("info", "warning", "critical")
+        signals = [Signal(level, (now >= at) & (now < 40)) for level, at in zip(levels, (10, 20, 30), strict=True)]
+        return Judged(
+            signals, lambda i, raised: i >= 40, lambda i, level, raised: Words(8, "So it is."), lambda i: "Over."
+        )
+
+    rows = synthetic.rows_of({"reward_mean": np.ones(60)}, steps=step)
+    needs = (("reward_mean",),)
+    _, said = watch({}, rows, Context(), judge, trouble="kl_blowup", needs=needs, uses=(), keep=10)
+    assert [(f.severity, f.detected_step, f.onset_step, f.resolved_step) for f in episodes(said)] == [
+        ("info", 13, 8, 23),
+        ("critical", 23, 8, 45),
+    ]
+    assert [(f.severity, f.detected_step) for f in alarms(said)] == [("warning", 23)]

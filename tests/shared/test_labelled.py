@@ -18,6 +18,7 @@ import pytest
 from analyses.backtest import EXPLAINS, Event, Labelled, Outcome, intervals, score, score_run
 from analyses.contract import Context, Rows
 from analyses.judge import judge
+from analyses.synthetic import disturbed
 
 RUNS = Path(__file__).parents[3] / "shared" / "labelled_runs"
 QUANTITY = {
@@ -52,6 +53,7 @@ def labels() -> dict[str, Any]:
     return dict(json.loads((RUNS / "labels.json").read_text()))
 
 
+@cache
 def rows_of(name: str) -> Rows:
     with gzip.open(RUNS / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
@@ -80,10 +82,12 @@ def truth(name: str, rows: Rows) -> Labelled:
 
 
 @cache
-def outcomes() -> tuple[Outcome, ...]:
+def outcomes(noise: float = 0.0, every: int = 1) -> tuple[Outcome, ...]:
     found = []
     for name, label in labels().items():
-        rows = rows_of(name)
+        rows = (
+            disturbed(rows_of(name), noise=noise, every=every, seed=len(name)) if noise or every > 1 else rows_of(name)
+        )
         stopped = any(event.get("final") for event in label["events"])
         config = label["config"]
         settings = {"context_limit": config["C"], "clip_low": config["eps_lo"], "clip_high": config["eps_hi"]}
@@ -95,10 +99,10 @@ def outcomes() -> tuple[Outcome, ...]:
 @pytest.mark.parametrize(
     ("kind", "precision", "recall", "in_time", "delay"),
     [
-        ("entropy_blowup", 0.95, 0.95, 0.85, 30),
-        ("entropy_collapse", 0.90, 0.90, 0.85, 60),
-        ("length_crisis", 0.90, 0.90, 0.90, 130),
-        ("reward_hack", 0.85, 0.85, 0.40, 60),
+        ("entropy_blowup", 0.95, 0.95, 0.95, 25),
+        ("entropy_collapse", 0.90, 0.95, 0.95, 60),
+        ("length_crisis", 0.90, 0.95, 0.95, 100),
+        ("reward_hack", 0.85, 0.85, 0.60, 45),
         ("mismatch", 0.95, 0.90, 0.90, 120),
         ("grad_spike", 0.95, 0.95, 0.95, 2),
         ("grad_divergence", 0.95, 0.85, 0.85, 40),
@@ -122,6 +126,16 @@ def test_all_kinds_together() -> None:
     low, high = intervals(outcomes())["precision"]
     assert low <= reached.precision <= high
     assert {event.kind for each in outcomes() for event, _ in each.found} == set(EXPLAINS)
+
+
+@pytest.mark.parametrize(("noise", "every", "recall", "in_time"), [(0.1, 1, 0.95, 0.90), (0.0, 2, 0.90, 0.80)])
+def test_noise_on_top_or_half_of_the_rows_cost_little(noise: float, every: int, recall: float, in_time: float) -> None:
+    """10 % on every quantity; every second row, so that half of the single-row events were never logged."""
+    reached = score(outcomes(noise, every))
+    assert reached.precision >= 0.95 and reached.recall >= recall and reached.in_time >= in_time
+    for kind in ("entropy_blowup", "entropy_collapse"):
+        mine = score(outcomes(noise, every), kind)
+        assert mine.precision >= 0.85 and mine.in_time >= 0.85
 
 
 def test_healthy_and_staged_runs_are_left_in_peace() -> None:

@@ -1,0 +1,1 @@
+"""Other watchers of RL runs on the same runs: `python -m benchmarks.rivals`."""
