@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -81,6 +80,8 @@ def _act(wanted: Guard, run: Run, alert: Alert) -> str:
 
 
 def _run(command: list[str]) -> str:
+    import subprocess
+
     try:
         ended = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:

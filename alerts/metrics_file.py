@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from db.alerts import Alert
 from db.runs import Run
@@ -14,6 +13,8 @@ Sample = tuple[Mapping[str, str], float]
 
 def write(path: Path, text: str) -> None:
     """All of it or nothing: a scraper never sees half a file. Raises OSError."""
+    from tempfile import NamedTemporaryFile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         file.write(text)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from alerts.lifecycle import episodes
+from alerts.lifecycle import World, episodes, standing
 from alerts.reading import Span
 from alerts.rules import Channel, Rule
 from db import alerts as store
@@ -69,6 +69,17 @@ def test_keep_firing_for_makes_one_episode_of_what_comes_back_soon() -> None:
 def test_a_restart_ends_what_nobody_can_end_any_more() -> None:
     [one] = episodes([said(10)], Rule("t"), {1: Position(1, 20, None)}, ended={(1, 1)})
     assert one.state == "resolved"
+
+
+def test_one_history_in_two_containers_is_told_once_and_by_the_same_one() -> None:
+    rules = book('[rules.t]\nmetric = "x"\nabove = 1')
+    twice = [said(10), replace(said(12), source_id=2)]
+    world = World(1, "p", "r", 20, statements=twice, formats={1: "console", 2: "tb"}, merits={1: (20, 9), 2: (19, 9)})
+    assert [one.first.source_id for one in standing(world, rules)] == [1]
+    ahead = replace(world, merits={1: (20, 9), 2: (30, 9)})
+    assert [one.first.source_id for one in standing(ahead, rules)] == [2]
+    heard = store.Alert(1, 1, "t", "1:1:10", "firing", "warning", 1, 1, 10, 10, None, START)
+    assert [one.first.source_id for one in standing(replace(ahead, alerts=[heard]), rules)] == [1]
 
 
 def test_an_alert_fires_once_and_is_over_once(engine: sa.Engine, tmp_path: Path) -> None:
