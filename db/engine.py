@@ -50,7 +50,8 @@ def engine_for(url: str) -> sa.Engine:
 
 def _forget(connection: sa.Connection) -> None:
     """What was remembered of this transaction's rows (db.points.keyset, db.metrics.ids_of) has never been."""
-    connection.info.clear()
+    if not connection.invalidated:
+        connection.info.clear()
 
 
 def _sqlite(address: sa.URL) -> sa.Engine:
