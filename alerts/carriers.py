@@ -89,6 +89,8 @@ def post(url: str, told: Any, key: str, limit: float) -> None:
         raise Failed(said, _wait(error.headers.get("Retry-After"))) from None
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            raise Failed(f"no answer within {limit:g} s") from None
         raise Failed(f"{type(reason).__name__}: {_without(url, str(reason))}") from None
 
 
