@@ -14,6 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 import streamlit as st
 
+from analyses.odd import MOST_METRICS, Odd, odd_steps
 from charts.sparkline import spark
 from db import findings, runs, schema, series, settings
 from db import understood as understanding
@@ -158,6 +159,20 @@ def metrics_of(url: str, run_id: int, version: int) -> list[tuple[Metric, int, f
     """(metric, newest step, newest value) of everything that the run ever logged, by name."""
     with reading(engine(url)) as connection:
         return series.metrics_of(connection, run_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=KEEP)
+def odd(url: str, run_id: int, version: int) -> list[Odd]:
+    """The steps of a run's live line that look unlike the rest over all its training metrics."""
+    with reading(engine(url)) as connection:
+        logged = [metric.id for metric, _, _ in series.metrics_of(connection, run_id) if not metric.evaluation]
+        curves = list(series.series(connection, [run_id], logged[:MOST_METRICS]).values())
+    steps = np.unique(np.concatenate([curve.steps for curve in curves] or [np.zeros(0, np.int64)]))
+    table: dict[str, np.ndarray] = {}
+    for curve in curves:
+        values = table.setdefault(curve.metric.name, np.full(len(steps), np.nan))
+        values[np.searchsorted(steps, curve.steps)] = curve.values
+    return odd_steps(steps, table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,7 @@ def _object(report: Report, code: int) -> dict[str, Any]:
             for i, troubles in report.missing.items()
             for trouble, names in troubles.items()
         ],
+        "notes": [{"run": report.runs[i].name, **asdict(note)} for i, told in report.notes.items() for note in told],
         "errors": [
             {"run": report.runs[i].name, "rule": rule, "why": why}
             for i, errors in report.errors.items()

@@ -196,6 +196,13 @@ def test_files_and_what_was_set_aside_are_listed(small_store: str, monkeypatch: 
     assert attempts["superseded from step"].tolist() == ["71", "–"]
 
 
+def test_the_odd_steps_of_a_run_are_named(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = shown(page("run"), small_store, monkeypatch, run=run_id(small_store, "calm"), tab="odd")
+    said = " ".join(one.value for one in test.markdown)
+    assert "unlike the rest" in said or "No step stands out" in said
+    assert not test.exception
+
+
 def test_what_is_not_logged_is_said(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said = text(shown(page("run"), small_store, monkeypatch, run=run_id(small_store, "calm")))
     assert "Not logged by this run: groups without signal" in said.replace("\\", "")

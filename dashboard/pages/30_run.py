@@ -15,7 +15,7 @@ from analyses import judge
 from charts.curve import Level
 from charts.lines import Style
 from charts.theme import run_colour
-from dashboard import curves, data, parts, run_head, state
+from dashboard import curves, data, odd_steps, parts, run_head, state
 from dashboard.controls import Choice, controls
 from dashboard.panels import PANELS, WANTED, Panel
 from dashboard.words import listed, number, plain, sentence, several, trouble
@@ -25,7 +25,7 @@ from db.quantities import quantity
 from db.runs import Run
 from db.series import Series
 
-TABS = {"curves": "Curves", "config": "Config", "attempts": "Attempts", "sources": "Sources"}
+TABS = {"curves": "Curves", "config": "Config", "attempts": "Attempts", "sources": "Sources", "odd": "Odd steps"}
 CHARTS = 9  # of the list of all metrics on one page
 
 
@@ -50,9 +50,9 @@ def main() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.segmented_control("part", list(TABS), format_func=TABS.__getitem__, label_visibility="collapsed", **tied)
         run_head.switch(run, runs)
-    {"curves": show_curves, "config": show_config, "attempts": show_attempts, "sources": show_sources}[tab](
-        run, about, found, now
-    )
+    {"curves": show_curves, "config": show_config, "attempts": show_attempts, "sources": show_sources, "odd": show_odd}[
+        tab
+    ](run, about, found, now)
 
 
 def show_curves(run: Run, about: data.About, found: list[Finding], now: data.Pulse) -> None:
@@ -250,6 +250,10 @@ def show_config(run: Run, about: data.About, found: list[Finding], now: data.Pul
     )
     kept = {k: v for k, v in about.config.items() if wanted.lower() in f"{k} {v}".lower()}
     st.dataframe(as_table(kept), hide_index=True)
+
+
+def show_odd(run: Run, about: data.About, found: list[Finding], now: data.Pulse) -> None:
+    odd_steps.show(run, now)
 
 
 def as_table(settings: dict[str, Any]) -> pd.DataFrame:
