@@ -20,7 +20,6 @@ from alerts.rules import Book
 from alerts.watch import Pass, observe, stand
 from analyses.contract import RANK, Context, Rows, State
 from analyses.judge import judge, missing, quantities
-from analyses.lint import Note, notes
 from analyses.moments import stretches
 from db import alerts, findings, runs
 from db.engine import StoreError, reading, writing
@@ -38,15 +37,13 @@ BLIND_PATIENCE = 3600.0  # the same where neither the log's times nor its step t
 class Report:
     """What one pass says. findings: every episode of the judged runs, newest first. stale: run id -> seconds without
     data, of live runs that should have logged since. missing: run id -> trouble -> quantities that it does not log.
-    notes: run id -> what its config says to expect. errors: run id -> rule -> why it could not be evaluated.
-    episodes: run id -> what its rules make of the findings."""
+    errors: run id -> rule -> why it could not be evaluated. episodes: run id -> what its rules make of the findings."""
 
     runs: dict[int, Run] = field(default_factory=dict)
     sources: dict[int, Source] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     missing: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     stale: dict[int, float] = field(default_factory=dict)
-    notes: dict[int, list[Note]] = field(default_factory=dict)
     errors: dict[int, dict[str, str]] = field(default_factory=dict)
     episodes: dict[int, list[Episode]] = field(default_factory=dict)
 
@@ -97,7 +94,6 @@ def check(
     with reading(engine) as connection:
         found = findings.findings_of(connection, report.runs.keys())
         report.missing = _missing(connection, tasks)
-        report.notes = {run_id: notes(runs.settings_of(connection, run_id)) for run_id in report.runs}
         if live_for is not None:
             report.stale = _stale(connection, tasks, now)
     report.findings = _once_per_run(found, report)

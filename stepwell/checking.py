@@ -16,10 +16,12 @@ from alerts.check import Report
 from alerts.check import check as judge_runs
 from alerts.lifecycle import Episode
 from alerts.rules import TERMINAL, Book, Channel
+from analyses.lint import notes
 from db import alerts as alert_rows
 from db import outbox as outbox_rows
 from db.engine import open_store, reading, writing
 from db.findings import Finding
+from db.runs import settings_of
 from db.settings import Value, seconds
 from stepwell import show
 
@@ -153,7 +155,6 @@ def _object(report: Report, code: int) -> dict[str, Any]:
             for i, troubles in report.missing.items()
             for trouble, names in troubles.items()
         ],
-        "notes": [{"run": report.runs[i].name, **asdict(note)} for i, told in report.notes.items() for note in told],
         "errors": [
             {"run": report.runs[i].name, "rule": rule, "why": why}
             for i, errors in report.errors.items()
@@ -161,6 +162,13 @@ def _object(report: Report, code: int) -> dict[str, Any]:
         ],
         "exit_code": code,
     }
+
+
+def _notes(engine: sa.Engine, report: Report) -> list[dict[str, Any]]:
+    """What the configs of the judged runs say to expect; read only where it is shown."""
+    with reading(engine) as connection:
+        settings = [(run.name, settings_of(connection, run.id)) for run in report.runs.values()]
+    return [{"run": name, **asdict(note)} for name, said in settings for note in notes(said)]
 
 
 def _finding(report: Report, one: Finding) -> dict[str, Any]:
@@ -179,7 +187,7 @@ def _alert(report: Report, run_id: int, one: Episode) -> dict[str, Any]:
 
 def _tell(engine: sa.Engine, wish: _Wish, report: Report, code: int, now: float) -> None:
     if wish.as_json:
-        show.as_json(_object(report, code))
+        show.as_json(_object(report, code) | {"notes": _notes(engine, report)})
     elif wish.quiet and wish.live_for is not None:
         outbox.print_waiting(engine, MAIL.name, _news, now)
     elif not wish.quiet or code:
