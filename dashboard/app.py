@@ -16,6 +16,8 @@ from dashboard import parts
 from db.engine import StoreError
 
 PAGES = Path(__file__).parent / "pages"
+SECTIONS = {"": "1246", "One run": "3", "Results": "5", "Store": "789"}
+"""Menu -> first digits of its pages; the pages of "" stand in the bar itself."""
 
 
 def pages() -> list[Path]:
@@ -38,11 +40,17 @@ def main() -> None:
     st.html(parts.CSS)
     st.logo(parts.LOGO, size="medium", link=None)
     found = pages()
-    made = [
-        st.Page(page, title=name(page).replace("_", " ").capitalize(), url_path=name(page), default=page == found[0])
-        for page in found
-    ]
-    chosen = st.navigation(made, position="top")
+    made = {
+        section: [
+            st.Page(
+                page, title=name(page).replace("_", " ").capitalize(), url_path=name(page), default=page == found[0]
+            )
+            for page in found
+            if page.name[0] in digits
+        ]
+        for section, digits in SECTIONS.items()
+    }
+    chosen = st.navigation({section: pages for section, pages in made.items() if pages}, position="top")
     try:
         chosen.run()
     except StoreError as error:

@@ -399,3 +399,103 @@ acts = Table(  # of the guard
     Column("result", Text, nullable=False),
     UniqueConstraint("alert_id", "guard", "dry_run"),
 )
+
+documents = Table(  # small files beside the logs that hold no points: results of evaluations, expert scores, data sets
+    "documents",
+    metadata,
+    _id(),
+    Column("path", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # evaluation, expert_scores, expert_config, dataset
+    Column("format", Text, nullable=False),  # the reader that claimed it
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="SET NULL"), index=True),  # whose it is, where known
+    Column("fingerprint", Text, nullable=False),  # of all its bytes: another one replaces what was read
+    Column("size", BigInteger, nullable=False),
+    Column("modified", Float, nullable=False),
+    Column("content", Text, nullable=False),  # what the reader made of it, JSON; "" for evaluations, which are rows
+    Column("unread", Integer, nullable=False),
+    Column("why", Text, nullable=False),  # of the first entry that could not be read, with its place
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    _id(),
+    _ref("document_id", "documents.id", index=True),
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="SET NULL"), index=True),
+    Column("position", Integer, nullable=False),  # entry or line within the document
+    Column("system", Text, nullable=False),  # model or run, as the document calls it
+    Column("checkpoint", Text, nullable=False),  # "" where not said
+    Column("step", BigInteger),
+    Column("benchmark", Text, nullable=False),
+    Column("metric", Text, nullable=False),  # accuracy, pass@k, avg@k, maj@k, rating, percentile, perplexity …
+    Column("k", Integer),
+    Column("value", Float),  # NULL: not known
+    Column("unit", Text, nullable=False),  # fraction, percent, rating, percentile, score, nats
+    Column("standard_error", Float),  # as the document tells it, in the unit
+    Column("n_questions", Integer),
+    Column("k_samples", Integer),
+    Column("temperature", Float),
+    Column("top_p", Float),
+    Column("train_context", BigInteger),  # tokens
+    Column("eval_context", BigInteger),  # tokens that a response may have; NULL: not known, and said so
+    Column("truncated_fraction", Float),
+    Column("response_length_mean", Float),  # tokens
+    Column("published", Boolean, nullable=False),  # a figure of a report, not of a user's run
+    Column("origin", Text, nullable=False),  # where the figure is from
+    Column("note", Text, nullable=False),
+    Column("others", Text, nullable=False),  # what else the entry said, JSON
+    UniqueConstraint("document_id", "position"),
+)
+
+evaluation_questions = Table(  # where the document tells question by question
+    "evaluation_questions",
+    metadata,
+    Column("evaluation_id", Integer, ForeignKey("evaluations.id", ondelete="CASCADE"), primary_key=True),
+    Column("questions", Text, nullable=False),  # JSON list of n ids
+    Column("samples", LargeBinary, nullable=False),  # int32 (n,)
+    Column("right", LargeBinary, nullable=False),  # int32 (n,), of the samples
+)
+
+stages = Table(  # declared by a person: over what configs and logs say
+    "stages",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_step", BigInteger, primary_key=True),
+    Column("context_limit", BigInteger),  # tokens; NULL: a stage of another kind
+    Column("name", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", Text, primary_key=True),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("text", Text, nullable=False),  # Markdown, shown without HTML
+)
+
+shelved = Table(  # runs that are out of sight: archived, or deleted until somebody undoes it
+    "shelved",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("how", Text, nullable=False),  # archived, deleted
+    Column("at", Float, nullable=False),
+)
+
+edits = Table(  # what people did, for ever
+    "edits",
+    metadata,
+    _id(),
+    Column("at", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("act", Text, nullable=False),  # tag, untag, note, archive, delete, restore, stage, link, acknowledge …
+    Column("run_id", Integer, index=True),  # no foreign key: it outlives the run
+    Column("detail", Text, nullable=False),
+)

@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "charts": set(),
     "collectors": {"db"},
     "alerts": {"charts", "analyses", "db"},
-    "dashboard": {"alerts", "charts", "analyses", "db"},
-    "stepwell": {"dashboard", "alerts", "collectors", "charts", "analyses", "db"},
+    "answers": {"charts", "analyses", "db"},
+    "dashboard": {"answers", "alerts", "charts", "analyses", "db"},
+    "stepwell": {"dashboard", "answers", "alerts", "collectors", "charts", "analyses", "db"},
 }
 FILES = [path for room in MAY_IMPORT for path in sorted((ROOT / room).rglob("*.py"))]
 
