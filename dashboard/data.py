@@ -6,9 +6,9 @@ So a page that is shown again costs nothing until there is news, and all viewers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -24,6 +24,8 @@ from db.metrics import Metric
 from db.runs import Attempt, Run, Source
 from db.series import Series
 from db.understood import Understood
+
+T = TypeVar("T")
 
 KEEP = 512  # results of each read
 ROOM = "256MB"  # for curves
@@ -52,10 +54,12 @@ def engine(url: str) -> sa.Engine:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How far the store is. versions: run id -> a number that moves with its data; said: moves with the findings."""
+    """How far the store is. versions: run id -> a number that moves with its data; said: moves with the findings;
+    noted: moves with documents, evaluations and what people do."""
 
     versions: dict[int, int]
     said: int
+    noted: int = 0
 
     def of(self, run_ids: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """The cursor of these runs: (run id, version) of each."""
@@ -64,7 +68,7 @@ class Pulse:
     @property
     def all(self) -> int:
         """The cursor of everything."""
-        return hash((tuple(self.versions.items()), self.said))
+        return hash((tuple(self.versions.items()), self.said, self.noted))
 
 
 @st.cache_data(show_spinner=False, ttl=1.5)
@@ -73,9 +77,26 @@ def pulse(url: str) -> Pulse:
     s, f = schema.sources.c, schema.findings.c
     versions = sa.select(s.run_id, sa.func.sum(s.version)).group_by(s.run_id).order_by(s.run_id)
     said = sa.select(f.id, f.state, f.severity, f.resolved_step, f.message).order_by(f.id)
+    newest = [
+        sa.select(sa.func.max(table.c.id)).scalar_subquery()
+        for table in (schema.documents, schema.evaluations, schema.edits)
+    ]
     with reading(engine(url)) as connection:
         told = hash(tuple(map(tuple, connection.execute(said))))
-        return Pulse({run_id: int(version) for run_id, version in connection.execute(versions)}, told)
+        noted = hash(tuple(connection.execute(sa.select(*newest)).one()))
+        return Pulse({run_id: int(version) for run_id, version in connection.execute(versions)}, told, noted)
+
+
+def ask(question: Callable[..., T], cursor: Hashable, *args: Any) -> T:
+    """What a function of `answers/` (or of `db/`) says: `question(connection, *args)`, kept until the cursor moves."""
+    answer: T = _asked(store_url(), f"{question.__module__}.{question.__qualname__}", cursor, args, question)
+    return answer
+
+
+@st.cache_data(show_spinner=False, max_size=ROOM)
+def _asked(url: str, name: str, cursor: Hashable, args: tuple[Any, ...], _question: Callable[..., Any]) -> Any:
+    with reading(engine(url)) as connection:
+        return _question(connection, *args)
 
 
 @st.cache_data(show_spinner=False, max_entries=KEEP)
