@@ -32,10 +32,11 @@ FEW = 100  # steps of 200 metrics for MLflow's client and TensorBoard's loader, 
 
 def lines(folder: Path) -> Iterator[Line]:
     files = write_w1(folder)
-    stores = [sqlite_store(folder) for _ in range(4 * (ROUNDS + 1))]
-    few = folder / "few"
-    few.mkdir()
-    (few / files.events.name).write_bytes(event_file(FEW, METRICS))
+    stores = [sqlite_store(folder) for _ in range(5 * (ROUNDS + 1))]
+    few, few_tensors = folder / "few", folder / "few-tensors"
+    for path, tensors in ((few, False), (few_tensors, True)):
+        path.mkdir()
+        (path / files.events.name).write_bytes(event_file(FEW, METRICS, tensors=tensors))
     client = peers.mlflow_client(folder)
     taken = taking_turns(
         ROUNDS,
@@ -48,6 +49,8 @@ def lines(folder: Path) -> Iterator[Line]:
         wrapped=lambda: collect(stores.pop(), files.wrapped),
         loader=lambda: peers.tensorboard_points(few),
         events=lambda: collect(stores.pop(), files.events),
+        tensor_loader=lambda: peers.tensorboard_points(few_tensors),
+        tensors=lambda: collect(stores.pop(), files.tensors),
     )
     yield from _ratios(taken)
     store = sqlite_store(folder)
@@ -64,6 +67,7 @@ def _ratios(taken: dict[str, float]) -> Iterator[Line]:
         ("console", "verl console, of the speed of `split` and `float` alone", taken["split"], 0.60, "{:.0%}"),
         ("wrapped", "the same, every value `np.float64(…)`", taken["split_wrapped"], 0.60, "{:.0%}"),
         ("events", "TensorBoard, beside `EventAccumulator`", scale * taken["loader"], 8, "{:.1f}x"),
+        ("tensors", "the same, every number a tensor", scale * taken["tensor_loader"], 8, "{:.1f}x"),
     ):
         rates = f" ({_rate(taken[ours])} beside {_rate(theirs)} points/s)"
         yield at_least(what, theirs / taken[ours], target, form, rates)

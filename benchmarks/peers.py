@@ -38,6 +38,9 @@ def tensorboard_points(folder: Path) -> int:
     """Load a folder with TensorBoard's own loader, keeping every point. Returns how many it holds."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    loaded = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    loaded = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
     loaded.Reload()
-    return sum(len(loaded.Scalars(tag)) for tag in loaded.Tags()["scalars"])
+    tags = loaded.Tags()
+    return sum(len(loaded.Scalars(tag)) for tag in tags["scalars"]) + sum(
+        len(loaded.Tensors(tag)) for tag in tags["tensors"]
+    )

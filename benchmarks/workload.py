@@ -53,6 +53,11 @@ def block(steps: int, metrics: int, run: int = 0, since: float = START) -> Block
     return Block(tuple(metric_names(metrics)), axis, np.float64(since) + PACE * axis, curves(steps, metrics, run))
 
 
+TENSOR = b"\x42\x0a\x08\x01\x12\x00\x22\x04", b"\x4a\x0b\x0a\x09\x0a\x07scalars"
+"""tensor = 8 { dtype = 1: DT_FLOAT, tensor_shape = 2 {}, tensor_content = 4: the number }, metadata = 9 { plugin_data =
+1 { plugin_name = 1: "scalars" } }: what stands before the number, and after it."""
+
+
 # --- one run in the forms of its writers ---------------------------------------------------------------------------
 
 
@@ -74,38 +79,41 @@ def console_lines(steps: int, metrics: int, run: int = 0, form: str = "{!r}") ->
     ]
 
 
-def event_file(steps: int, metrics: int, run: int = 0) -> bytes:
-    """TensorBoard: one event per number, float32, as SummaryWriter.add_scalar writes it."""
+def event_file(steps: int, metrics: int, run: int = 0, *, tensors: bool = False) -> bytes:
+    """TensorBoard: one event per number, float32, as SummaryWriter.add_scalar writes it; tensors: as TensorFlow 2 does
+    (and PyTorch's writer with new_style=True)."""
     values = curves(steps, metrics, run).astype("<f4")
-    columns = [_events(name.encode(), values[:, i]) for i, name in enumerate(metric_names(metrics))]
+    columns = [_events(name.encode(), values[:, i], tensors) for i, name in enumerate(metric_names(metrics))]
     opening = b"\x09" + np.float64(START).tobytes() + b"\x1a\x0dbrain.Event:2"
     first: bytes = _framed(np.frombuffer(opening, np.uint8)[None])[0].tobytes()
     return first + b"".join(event for step in zip(*columns, strict=True) for event in step)
 
 
-def _events(tag: bytes, values: np.ndarray) -> list[bytes]:
+def _events(tag: bytes, values: np.ndarray, tensors: bool) -> list[bytes]:
     """One framed event per step. Those whose step takes equally many bytes are made at once."""
     events: list[bytes] = []
     for low, high in ((1, 1 << 7), (1 << 7, 1 << 14), (1 << 14, 1 << 21)):
         steps = np.arange(low, min(high, len(values) + 1))
         if len(steps):
-            events += [row.tobytes() for row in _framed(_payloads(tag, steps, values[steps - 1]))]
+            events += [row.tobytes() for row in _framed(_payloads(tag, steps, values[steps - 1], tensors))]
     return events
 
 
-def _payloads(tag: bytes, steps: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } }."""
+def _payloads(tag: bytes, steps: np.ndarray, values: np.ndarray, tensors: bool) -> np.ndarray:
+    """wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, and simple_value = 2 or what TENSOR says } }."""
     n = len(steps)
-    value = _head(10, len(tag)) + tag + b"\x15"
-    summary = _head(10, len(value) + 4) + value
+    before, after = TENSOR if tensors else (b"\x15", b"")
+    value = _head(10, len(tag)) + tag + before
+    summary = _head(10, len(value) + 4 + len(after)) + value
     return np.hstack(
         [
             _same(n, b"\x09"),
             (START + PACE * steps).astype("<f8").view(np.uint8).reshape(n, 8),
             _same(n, b"\x10"),
             _varints(steps),
-            _same(n, _head(42, len(summary) + 4) + summary),
+            _same(n, _head(42, len(summary) + 4 + len(after)) + summary),
             np.ascontiguousarray(values).view(np.uint8).reshape(n, 4),
+            _same(n, after),
         ]
     )
 
@@ -138,20 +146,24 @@ def _varints(numbers: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class W1:
-    """The files of one run, told four times."""
+    """The files of one run, told five times."""
 
     jsonl: Path
     console: Path
     wrapped: Path
     events: Path
+    tensors: Path
 
 
 def write_w1(folder: Path, steps: int = STEPS, metrics: int = METRICS) -> W1:
-    names = ("w1.jsonl", "w1.console.log", "w1.wrapped.log", "tb/events.out.tfevents.1750000000.host.1.0")
+    events = "events.out.tfevents.1750000000.host.1.0"
+    names = ("w1.jsonl", "w1.console.log", "w1.wrapped.log", f"tb/{events}", f"tb2/{events}")
     files = W1(*(folder / name for name in names))
-    files.events.parent.mkdir()
+    for path in (files.events, files.tensors):
+        path.parent.mkdir()
     files.jsonl.write_bytes(b"".join(jsonl_lines(steps, metrics)))
     files.console.write_bytes(b"".join(console_lines(steps, metrics)))
     files.wrapped.write_bytes(b"".join(console_lines(steps, metrics, form="np.float64({!r})")))
     files.events.write_bytes(event_file(steps, metrics))
+    files.tensors.write_bytes(event_file(steps, metrics, tensors=True))
     return files

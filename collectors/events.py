@@ -25,10 +25,6 @@ Span = tuple[int, int]
 Message = dict[int, tuple[int, int, int]]
 
 
-Opening = tuple[int, float, int]
-"""Step, wall time, and where the rest of the event begins."""
-
-
 class Number(NamedTuple):
     """tag, value, and where the value's bytes lie if its width is fixed: start and width (0: it is not)."""
 
@@ -38,44 +34,11 @@ class Number(NamedTuple):
     width: int = 0
 
 
-class Moulds:
-    """Events of one tag differ in time, step and the bytes of their number alone: one is decoded for all."""
-
-    def __init__(self) -> None:
-        self.places: dict[int, Span] = {}
-        self.tags: dict[tuple[int, bytes], bytes] = {}
-
-    def cast(self, rest: bytes) -> tuple[bytes, float] | None:
-        """Tag and number of an event that has a mould. rest: what follows its step."""
-        start, width = self.places.get(len(rest), (0, 0))
-        tag = self.tags.get((start, rest[:start] + rest[start + width :])) if width else None
-        if tag is None:
-            return None
-        return tag, (float_at if width == 4 else double_at)(rest, start)[0]
-
-    def learn(self, rest: bytes, tag: bytes, start: int, width: int) -> None:
-        self.places[len(rest)] = start, width
-        self.tags[start, rest[:start] + rest[start + width :]] = tag
-
-
-def event(
-    data: bytes, here: int, stop: int, opening: Opening | None, moulds: Moulds, config: dict[str, Any]
-) -> list[tuple[int, float, bytes, float]]:
-    """(step, wall time, tag, number) of each number in one event; settings are put into `config`.
+def decoded(data: bytes, here: int, stop: int, config: dict[str, Any]) -> tuple[int, float, list[Number]]:
+    """Step, wall time (NaN where there is none) and numbers of one event; settings are put into `config`.
 
     Raises ValueError where it is no event.
     """
-    if opening and (number := moulds.cast(data[opening[2] : stop])):
-        return [(opening[0], opening[1], *number)]
-    step, wall, numbers = decoded(data, here, stop, config)
-    if opening and len(numbers) == 1 and numbers[0].width:
-        tag, _, start, width = numbers[0]
-        moulds.learn(data[opening[2] : stop], tag, start - opening[2], width)
-    return [(step, wall, number.tag, number.value) for number in numbers]
-
-
-def decoded(data: bytes, here: int, stop: int, config: dict[str, Any]) -> tuple[int, float, list[Number]]:
-    """Step, wall time (NaN where there is none) and numbers of one event."""
     step, wall = 0, float("nan")
     summaries: list[Span] = []
     for field, wire, value, end in fields(data, here, stop):

@@ -139,8 +139,8 @@ def test_tensors_keep_their_sign_and_their_double_precision() -> None:
     data = tensor(1, "a", make_tensor_proto(-7, dtype=np.int64)) + tensor(1, "b", make_tensor_proto(0.1))
     data += tensor(1, "c", TensorProto(dtype=2, double_val=[0.1]))
     data += tensor(1, "d", TensorProto(dtype=10, bool_val=[True]))
-    values = [value for _, _, value in points([read(data)])]
-    assert values == [-7.0, float(np.float32(0.1)), 0.1, 1.0]
+    values = {name: value for _, name, value in points([read(data)])}
+    assert values == {"a": -7.0, "b": float(np.float32(0.1)), "c": 0.1, "d": 1.0}
 
 
 def test_many_tensors_are_read_like_the_first() -> None:
@@ -148,6 +148,39 @@ def test_many_tensors_are_read_like_the_first() -> None:
     expected = [(step, f"train/{i}", float(step + i)) for step in range(0, 300, 37) for i in range(3)]
     data = b"".join(tensor(step, tag, make_tensor_proto(kinds[int(tag[-1])](value))) for step, tag, value in expected)
     assert points([read(data)]) == expected
+
+
+def test_what_is_alike_but_for_its_number_is_told_apart_from_what_only_is_as_long() -> None:
+    """Events of one length: two tags, a number elsewhere in the event, a text, and one of two numbers."""
+    one = Summary.Value(tag="train/aa", tensor=make_tensor_proto(np.float32(1.5)))
+    data = b""
+    expected: list[Point] = []
+    for step in range(1, 60):
+        data += scalar(step, "loss-of-the-critic", step / 2)
+        data += scalar(step, "loss-of-the-actor-", step / 4)
+        data += record(Event(wall_time=1.0, step=step, summary=Summary(value=[one])).SerializeToString())
+        data += tensor(step, "n", make_tensor_proto(step, dtype=np.int64))
+        both = Summary(value=[Summary.Value(tag=tag, simple_value=step) for tag in ("x", "y")])
+        data += record(Event(wall_time=1.0, step=step, summary=both).SerializeToString())
+        data += tensor(step, "t", make_tensor_proto([b"0123456"]), "text")
+        expected += [(step, "loss-of-the-critic", step / 2), (step, "loss-of-the-actor-", step / 4)]
+        expected += [
+            (step, "train/aa", 1.5),
+            (step, "n", float(step)),
+            (step, "x", float(step)),
+            (step, "y", float(step)),
+        ]
+    assert sorted(points([read(START + data)])) == sorted(expected)
+
+
+def test_a_number_where_an_alike_event_has_something_else_is_not_taken_for_it() -> None:
+    """Blanking the place of one event's number must not make another one look the same: here the tag differs there."""
+    data = b"".join(scalar(1, tag, 0.5) for tag in ("train/abcd", "train/wxyz"))
+    odd = Summary(value=[Summary.Value(simple_value=0.25, tag="train/loss")]).SerializeToString()
+    swapped = odd[:2] + odd[-5:] + odd[2:-5]  # the number before the tag, in as many bytes
+    event = Event(wall_time=1.0, step=1).SerializeToString() + bytes([0x2A, len(swapped)]) + swapped
+    found = points([read(START + data + record(event))])
+    assert sorted(found) == [(1, "train/abcd", 0.5), (1, "train/loss", 0.25), (1, "train/wxyz", 0.5)]
 
 
 def test_what_is_no_scalar_is_passed_over_and_what_should_be_one_is_set_aside() -> None:

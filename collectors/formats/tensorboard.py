@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from collectors import alike
 from collectors.contract import Memory, Part, Sample, Unread
-from collectors.events import Moulds, Opening, event
-from collectors.records import HEADER, Records, at, lengths_agree, records
+from collectors.events import decoded
+from collectors.records import HEADER, Records, lengths_agree, records
 from db.block import Block, Bools, Floats, Ints
 
 NAME = "tensorboard"
@@ -92,81 +92,47 @@ class Points:
 
 
 def gathered(data: bytes, found: Records, tags: Tags, part: Part) -> Points:
-    """Every number of these records. Events in the common layout are decoded all at once, others one by one."""
-    common, timed, points = common_events(data, found, tags)
-    others = np.flatnonzero(~common)
+    """Every number of these records. Events that are alike are decoded all at once, others one by one."""
+    opened = alike.openings(data, found)
+    columns, values = alike.numbers(data, opened, tags.__getitem__)
+    known = columns != alike.UNKNOWN
+    place = opened.which[known]
+    points = Points(opened.steps[known], opened.walls[known], columns[known], values[known])
+    others = np.setdiff1d(np.arange(len(found.starts)), place, assume_unique=True)
     if not len(others):
         return points
-    place: list[int] = []
-    rest: list[tuple[int, float, int, float]] = []
-    moulds = Moulds()
-    starts = found.starts[others] + HEADER
-    ends = starts + found.lengths[others]
-    for i, start, end in zip(others.tolist(), starts.tolist(), ends.tolist(), strict=True):
-        try:
-            numbers = event(data, start, end, timed.get(i), moulds, part.config)
-        except (ValueError, OverflowError) as error:
-            part.unread.append(Unread(int(found.numbers[i]), f"not an event: {error}"))
-            continue
-        place += [i] * len(numbers)
-        rest += [(step, wall, tags[tag], value) for step, wall, tag, value in numbers]
-    steps, walls, columns, values = zip(*rest, strict=True) if rest else ((), (), (), ())
-    order = np.argsort(np.concatenate([np.flatnonzero(common), np.array(place, np.int64)]), kind="stable")
+    theirs, rest = one_by_one(data, found, others, tags, part)
+    order = np.argsort(np.concatenate([place, theirs]), kind="stable")
     return Points(
-        np.concatenate([points.steps, np.array(steps, np.int64)])[order],
-        np.concatenate([points.walls, np.array(walls, np.float64)])[order],
-        np.concatenate([points.tags, np.array(columns, np.int64)])[order],
-        np.concatenate([points.values, np.array(values, np.float64)])[order],
+        np.concatenate([points.steps, rest.steps])[order],
+        np.concatenate([points.walls, rest.walls])[order],
+        np.concatenate([points.tags, rest.tags])[order],
+        np.concatenate([points.values, rest.values])[order],
     )
 
 
-def common_events(data: bytes, found: Records, tags: Tags) -> tuple[Bools, dict[int, Opening], Points]:
-    """Which records are `wall_time, step, summary { value { tag, simple_value } }` to the byte; their numbers.
-
-    One byte must suffice for each length (a tag of up to 118 bytes), five for the step. Step 0 is not written.
-    Of the others, those that open with `wall_time, step, summary` are given with what they open with.
-    """
-    byte = np.frombuffer(data, np.uint8)
-    long = np.flatnonzero(found.lengths >= 20)
-    start = found.starts[long] + HEADER
-    end = start + found.lengths[long]
-    has_step = byte[start + 9] == 0x10
-    step, after = varints(byte, start + 10)
-    step, summary = np.where(has_step, step, 0), np.where(has_step, after, start + 9)
-    walls = at(data, "<f8", start + 1).astype(np.float64)
-    tag, tag_length = summary + 6, byte[summary + 5].astype(np.int64)
-    timed = (byte[start] == 0x09) & (byte[summary] == 0x2A)
-    exact = (
-        timed
-        & (byte[summary + 1] < 0x80) & (summary + 2 + byte[summary + 1] == end)
-        & (byte[summary + 2] == 0x0A) & (summary + 4 + byte[summary + 3] == end)
-        & (byte[summary + 4] == 0x0A) & (tag + tag_length == end - 5)
-        & (byte[end - 5] == 0x15) & (tag_length < 0x80)
-    )  # fmt: skip
-    common = np.zeros(len(found.starts), bool)
-    common[long[exact]] = True
-    spans = zip(tag[exact].tolist(), (end[exact] - 5).tolist(), strict=True)
-    columns = np.fromiter((tags[data[a:b]] for a, b in spans), np.int64, int(exact.sum()))
-    values = at(data, "<f4", end[exact] - 4).astype(np.float64)
-    timed &= ~exact
-    known = zip(step[timed].tolist(), walls[timed].tolist(), summary[timed].tolist(), strict=True)
-    openings = dict(zip(long[timed].tolist(), known, strict=True))
-    return common, openings, Points(step[exact], walls[exact], columns, values)
-
-
-def varints(byte: NDArray[np.uint8], here: Ints) -> tuple[Ints, Ints]:
-    """The numbers at these places and where they end; one of over five bytes ends where no summary begins."""
-    value = (byte[here] & 0x7F).astype(np.int64)
-    goes_on = byte[here] >= 0x80
-    end = here + 1
-    for shift in (7, 14, 21, 28):
-        if not goes_on.any():
-            break
-        value += np.where(goes_on, (byte[end] & 0x7F).astype(np.int64) << shift, 0)
-        next_goes_on = goes_on & (byte[end] >= 0x80)
-        end += goes_on
-        goes_on = next_goes_on
-    return value, end - goes_on
+def one_by_one(data: bytes, found: Records, which: Ints, tags: Tags, part: Part) -> tuple[Ints, Points]:
+    """The record of each number in these records, and the numbers; the part gets settings and what is unread."""
+    place: list[int] = []
+    numbers: list[tuple[int, float, int, float]] = []
+    starts = found.starts[which] + HEADER
+    ends = starts + found.lengths[which]
+    for i, start, end in zip(which.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        try:
+            step, wall, said = decoded(data, start, end, part.config)
+        except (ValueError, OverflowError) as error:
+            part.unread.append(Unread(int(found.numbers[i]), f"not an event: {error}"))
+            continue
+        place += [i] * len(said)
+        numbers += [(step, wall, tags[number.tag], number.value) for number in said]
+    steps, walls, columns, values = zip(*numbers, strict=True) if numbers else ((), (), (), ())
+    points = Points(
+        np.array(steps, np.int64),
+        np.array(walls, np.float64),
+        np.array(columns, np.int64),
+        np.array(values, np.float64),
+    )
+    return np.array(place, np.int64), points
 
 
 def rows_of(points: Points, tags: Tags, memory: Memory) -> Ints:
