@@ -12,12 +12,12 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from alerts import rules
+from alerts import hands, rules
 from alerts.lifecycle import Episode
 from alerts.rules import Book
 from db import alerts, outbox, runs
 from db.alerts import Alert, Flip, Silence
-from db.engine import reading, writing
+from db.engine import reading
 from db.outbox import Act, Message
 from db.runs import Run
 from db.settings import seconds
@@ -132,13 +132,21 @@ def _alert(one: Alert, run: Run, history: list[Flip], sent: list[Message], acts:
 
 def acknowledge(engine: sa.Engine, alert_ids: Sequence[int], note: str, who: str | None) -> None:
     """Raises click.UsageError where there is no such alert."""
-    with writing(engine) as connection:
-        for alert_id in alert_ids:
-            one = alerts.alert(connection, alert_id)
-            if one is None:
-                raise click.UsageError(f"there is no alert {alert_id}; `stepwell alerts` lists them")
-            alerts.acknowledge(connection, alert_id, now=time.time(), who=who or _login(), note=note)
-            click.echo(f"{alert_id}: {one.rule} acknowledged")
+    try:
+        found = hands.acknowledge(engine, alert_ids, who=who or _login(), now=time.time(), note=note)
+    except LookupError as error:
+        raise click.UsageError(f"{error.args[0]}; `stepwell alerts` lists them") from None
+    for one in found:
+        click.echo(f"{one.id}: {one.rule} acknowledged")
+
+
+def comment(engine: sa.Engine, alert_id: int, note: str, who: str | None) -> None:
+    """Raises click.UsageError where there is no such alert."""
+    try:
+        one = hands.comment(engine, alert_id, who=who or _login(), now=time.time(), note=note)
+    except LookupError as error:
+        raise click.UsageError(f"{error.args[0]}; `stepwell alerts --all` lists them") from None
+    click.echo(f"{one.id}: {one.rule} commented")
 
 
 def silence(engine: sa.Engine, wanted: Mapping[str, Any]) -> None:
@@ -149,35 +157,24 @@ def silence(engine: sa.Engine, wanted: Mapping[str, Any]) -> None:
     until = None if period is None else now + seconds(period)
     who, why = wanted["who"] or _login(), wanted["note"]
     made = Silence(0, wanted["run"], wanted["rule"], wanted["tag"], until, step, now, who, why)
-    with writing(engine) as connection:
-        number = alerts.silence(connection, made)
-    click.echo(f"silence {number}: {_words(made)}. End it with: stepwell silence --end {number}")
+    number = hands.silence(engine, made)
+    click.echo(f"silence {number}: {hands.words(made, now)}. End it with: stepwell silence --end {number}")
 
 
 def silences(engine: sa.Engine, end: int | None) -> None:
     """List those in force, or end one. Raises click.UsageError where there is no such silence."""
     now = time.time()
     if end is not None:
-        with writing(engine) as connection:
-            if not alerts.end_silence(connection, end, now):
-                raise click.UsageError(f"there is no silence {end}; `stepwell silence --list` shows them")
+        if not hands.end_silence(engine, end, who=_login(), now=now):
+            raise click.UsageError(f"there is no silence {end}; `stepwell silence --list` shows them")
         click.echo(f"silence {end} has ended")
         return
     with reading(engine) as connection:
         found = alerts.silences_at(connection, now)
     for one in found:
-        click.echo(f"{one.id}: {_words(one)}, by {one.who}{f': {one.why}' if one.why else ''}")
+        click.echo(f"{one.id}: {hands.words(one, now)}, by {one.who}{f': {one.why}' if one.why else ''}")
     if not found:
         click.echo("No silence is in force.")
-
-
-def _words(one: Silence) -> str:
-    told = [
-        f"{name} {value}" for name, value in (("run", one.run), ("rule", one.rule), ("tag", one.tag)) if value != "*"
-    ]
-    ends = [] if one.until is None else [f"for {show.age(one.until - time.time())}"]
-    ends += [] if one.until_step is None else [f"until step {one.until_step}"]
-    return f"{', '.join(told) or 'everything'} {' and '.join(ends)}"
 
 
 def _login() -> str:

@@ -212,6 +212,19 @@ def ack(store: str | None, alert: Sequence[int], note: str, who: str | None) -> 
 
 @cli.command()
 @with_store
+@click.argument("alert", type=int)
+@click.argument("text")
+@click.option("--who", help="Your name (the login).")
+def comment(store: str | None, alert: int, text: str, who: str | None) -> None:
+    """Add TEXT to the history of ALERT, for the others."""
+    from stepwell import alerting
+
+    engine, _settings = opened({"store": store})
+    alerting.comment(engine, alert, text, who)
+
+
+@cli.command()
+@with_store
 @click.option("--run", default="*", show_default=True, help="Pattern of run names.")
 @click.option("--rule", default="*", show_default=True, help="Pattern of rule names.")
 @click.option("--tag", default="*", show_default=True, help="Pattern of tags.")
