@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.points import insert_new
-from db.schema import alerts, config, findings, flips, positions, rule_states, runs, silences, statements, watched
+from db.schema import alerts, config, findings, flips, positions, rule_states, runs, silences, statements, tags, watched
 
 OPEN = ("pending", "firing", "no-data", "error")
 _TAGS = re.compile(r"(?:^|[._])tags(?:\[\d+\])?$")
@@ -260,8 +260,11 @@ def silences_at(connection: sa.Connection, now: float) -> list[Silence]:
 
 
 def tags_of(connection: sa.Connection, run_ids: Collection[int]) -> Mapping[int, tuple[str, ...]]:
-    """run id -> the tags that its config names (`tags`, `trainer.tags`, `wandb.tags[0]`)."""
+    """run id -> the tags that people gave it, and those that its config names (`tags`, `wandb.tags[0]` …)."""
     found: dict[int, list[str]] = defaultdict(list)
+    given = sa.select(tags.c.run_id, tags.c.tag).where(tags.c.run_id.in_(run_ids)).order_by(tags.c.tag)
+    for run_id, tag in connection.execute(given):
+        found[run_id].append(tag)
     query = sa.select(config.c.run_id, config.c.key, config.c.value)
     for run_id, key, text in connection.execute(
         query.where(config.c.run_id.in_(run_ids), config.c.key.contains("tags")).order_by(config.c.key)
@@ -269,4 +272,4 @@ def tags_of(connection: sa.Connection, run_ids: Collection[int]) -> Mapping[int,
         value = json.loads(text) if _TAGS.search(key) else None
         values = value if isinstance(value, list) else [value]
         found[run_id] += [tag.strip() for one in values if isinstance(one, str) for tag in one.split(",")]
-    return {run_id: tuple(dict.fromkeys(filter(None, tags))) for run_id, tags in found.items()}
+    return {run_id: tuple(dict.fromkeys(filter(None, named))) for run_id, named in found.items()}

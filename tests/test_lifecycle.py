@@ -16,6 +16,7 @@ from alerts.lifecycle import World, episodes, standing
 from alerts.reading import Span
 from alerts.rules import Channel, Rule
 from db import alerts as store
+from db import runs, schema
 from db.alerts import Position, Silence, Statement
 from db.engine import open_store, reading, writing
 from tests.alerting import (
@@ -172,6 +173,38 @@ def test_a_silence_keeps_it_back_until_it_ends(
         collect(engine, log)
     look(engine, rules, minute=61)
     assert [one[4] for one in told(engine) if one[1] == "low reward"] == ["firing"]
+
+
+def test_tags_of_people_and_of_configs_choose_rules_and_silences(engine: sa.Engine, tmp_path: Path) -> None:
+    logs = {name: tmp_path / name / "metrics.jsonl" for name in ("given", "named", "bare")}
+    for log in logs.values():
+        log.parent.mkdir()
+        log.write_bytes(rows([GOOD, BAD]))
+    collect(engine, tmp_path)
+    with writing(engine) as connection:
+        ids = {run.name: run.id for run in runs.all_runs(connection)}
+        connection.execute(sa.insert(schema.tags).values(run_id=ids["given"], tag="math 数学"))
+        said = {"run_id": ids["named"], "key": "trainer.tags", "value": '["math", "32K"]'}
+        connection.execute(sa.insert(schema.config).values(said))
+        silence = Silence(0, "*", "*", "math*", START + 3600, None, START, "me", "")
+        store.silence(connection, silence)
+    look(engine, book(), minute=3)
+    assert {one[0] for one in told(engine)} == {"bare"}
+    assert {one[0] for one in lives(engine)} == {"low reward", "low for long"}
+    look(engine, book(), minute=61)
+    assert {one[0] for one in told(engine)} == {"bare", "given", "named"}
+    only = book(RULES.replace("below = 0.2\n", 'below = 0.2\ntags = ["*数学"]\n'))
+    look(emptied_of_alerts(engine), only, minute=62)
+    assert {one[0] for one in told(engine)} == {"given"}
+
+
+def emptied_of_alerts(engine: sa.Engine) -> sa.Engine:
+    with engine.begin() as connection:
+        for table in (schema.outbox, schema.flips, schema.alerts, schema.silences, schema.statements):
+            connection.execute(sa.delete(table))
+        for table in (schema.rule_states, schema.judgements, schema.findings, schema.watched):
+            connection.execute(sa.delete(table))
+    return engine
 
 
 def test_a_worse_finding_is_told_as_worse(engine: sa.Engine, tmp_path: Path) -> None:
