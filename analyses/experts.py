@@ -26,8 +26,8 @@ def normalisation(table: Table) -> Normalisation:
     """How a table of scores was normalised.
 
     "per layer": the experts of each layer sum to 1, as token scores do by their definition. "over layers": each expert
-    number sums to 1 over the layers, as the newest script of ESFT's repository writes them: a layer's scores are then no
-    shares of its tokens. "none": mean gate values, whose sum of a layer is below 1.
+    number sums to 1 over the layers, as the newest script of ESFT's repository writes them: a layer's scores are no
+    shares of its tokens then. "none": mean gate values, whose sum of a layer is below 1.
     """
     layers, experts = table.shape
     if _all_one(table.sum(axis=1), experts):
@@ -67,7 +67,7 @@ class Load:
     """How evenly one layer uses its experts (dynamics 9.2).
 
     max_violation: largest share over the mean share, less 1 (0 even, E - 1 all on one). variation: standard deviation
-    over mean. evenness: entropy of the shares over ln E (1 even, 0 all on one). dead: fraction of experts with less than
+    over mean. evenness: entropy of the shares over ln E (1 even, 0 all on one). dead: share of experts with less than
     a tenth of an equal share.
     """
 
