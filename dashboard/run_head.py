@@ -1,9 +1,14 @@
-"""The head of the run's page: which run, how it trains, what is wrong with it."""
+"""The head of the pages about one run: which run, how it trains, what is wrong with it, and the way between the pages.
+
+A page about one run begins with `one = run_head.page(__doc__)` and ends early there when there is no run to show;
+`one.say(sentence)` writes the answer under the question once it is computed.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -17,6 +22,82 @@ from db.runs import Run
 from db.series import Series
 
 COURSE = ("reward_mean", "entropy_token_mean")
+KEPT = ("x", "smooth", "span", "log", "history", "trim", "pause")  # choices that go along from page to page
+PAGES = {
+    "30_run": "Curves",
+    "31_entropy": "Entropy",
+    "32_length": "Length",
+    "33_clipping": "Clipping & KL",
+    "34_signal": "Signal",
+    "35_throughput": "Throughput",
+    "36_metrics": "Metrics",
+}
+
+
+@dataclass(frozen=True)
+class One:
+    """The run that a page is about. found: its findings, newest first; runs: every run of the store."""
+
+    run: Run
+    about: data.About
+    found: list[Finding]
+    now: data.Pulse
+    runs: list[Run]
+    _answer: Any
+
+    @property
+    def cursor(self) -> tuple[tuple[int, int], ...]:
+        """Moves with the run's data: for the reads of dashboard/data.py."""
+        return self.now.of([self.run.id])
+
+    def say(self, sentence: str) -> None:
+        """The answer, under the question. It may hold names from a log."""
+        with self._answer, st.container(key="answer"):
+            st.markdown(plain(sentence, 600))
+
+
+def page(question: str) -> One:
+    """The head of a page about one run: the question, room for the answer, whose it is, links to the other pages.
+
+    Stops the page where the store is empty or the address names a run that is not here.
+    """
+    question = question.splitlines()[0]
+    run, runs, now = chosen(question)
+    parts.head(question, "", run.wall, now)
+    about = data.about(data.store_url(), run.id, now.versions.get(run.id, 0))
+    answer = st.container()
+    said = " · ".join(plain(fact) for fact in facts(run, about, runs))
+    st.markdown(f":gray[**{plain(run.name)}** · {said}]")
+    links(run, runs)
+    return One(run, about, data.found(data.store_url(), (run.id,), now.all), now, runs, answer)
+
+
+def chosen(question: str) -> tuple[Run, list[Run], data.Pulse]:
+    """The run of the address, every run, and how far the store is; without a run the page ends with what to do."""
+    url = data.store_url()
+    now = data.pulse(url)
+    runs = data.every_run(url)
+    run = choose(runs, now) if runs else None
+    if run is not None:
+        return run, runs, now
+    parts.head(question, "", None, now)
+    if runs:
+        parts.no_such_run(state.read("run"))
+    else:
+        parts.nothing_yet()
+    st.stop()
+
+
+def links(run: Run, runs: Sequence[Run]) -> None:
+    """The other pages about this run, which keep how curves are drawn, and another run."""
+    along = {"run": str(run.id)} | {name: state.read(name) for name in KEPT if state.read(name)}
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="about-run"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content", key="run-pages"):
+            for name, label in PAGES.items():
+                file = parts.HERE / "pages" / f"{name}.py"
+                if file.is_file():
+                    st.page_link(file, label=label, query_params=along)
+        switch(run, runs)
 
 
 def choose(runs: Sequence[Run], now: data.Pulse) -> Run | None:

@@ -31,25 +31,14 @@ CHARTS = 9  # of the list of all metrics on one page
 
 def main() -> None:
     url = data.store_url()
-    now = data.pulse(url)
-    runs = data.every_run(url)
-    if not runs:
-        parts.head("What is this run doing?", "", None, now)
-        parts.nothing_yet()
-        st.stop()
-    run = run_head.choose(runs, now)
-    if run is None:
-        parts.head("What is this run doing?", "", None, now)
-        parts.no_such_run(state.read("run"))
-        st.stop()
+    run, runs, now = run_head.chosen("What is this run doing?")
     version = now.versions.get(run.id, 0)
     about = data.about(url, run.id, version)
     found = data.found(url, (run.id,), now.all)
     run_head.show(run, about, found, now, runs)
+    run_head.links(run, runs)
     tab, tied = state.one_of("tab", list(TABS), "curves")
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.segmented_control("part", list(TABS), format_func=TABS.__getitem__, label_visibility="collapsed", **tied)
-        run_head.switch(run, runs)
+    st.segmented_control("part", list(TABS), format_func=TABS.__getitem__, label_visibility="collapsed", **tied)
     {"curves": show_curves, "config": show_config, "attempts": show_attempts, "sources": show_sources, "odd": show_odd}[
         tab
     ](run, about, found, now)
