@@ -114,7 +114,7 @@ class _Teller:
                 detected_step=row.step,
                 message=message,
                 attempt=row.attempt,
-                evidence={name: value if math.isfinite(value) else None for name, value in evidence.items()},
+                evidence=_named(_of(self.rule)) | {k: v if math.isfinite(v) else None for k, v in evidence.items()},
                 source="stepwell.toml",
             )
             self.said.append(self.open)
@@ -208,6 +208,11 @@ def _clock(one: Expression, memory: dict[str, Any], now: float, teller: _Teller)
         row = _Row(memory["step"], math.nan, memory["attempt"], math.nan, False)
         said = f"No data of {one.subject} for {duration(age)}, since step {memory['step']}."
         teller.fire(row, memory["step"], said, {"age_s": age})
+
+
+def _named(one: Expression) -> dict[str, Any]:
+    """What it looks at, for whoever draws it."""
+    return {"quantity": one.quantity} if one.quantity else {"metric": one.metric} if one.metric else {}
 
 
 def _of(rule: Rule) -> Expression:

@@ -15,14 +15,13 @@ from urllib.parse import urlencode
 from alerts.lifecycle import World
 from alerts.plan import ALIVE, Due
 from alerts.rules import Rule
+from alerts.sureness import interval, sure
 from analyses.contract import RANK
 from db.alerts import Alert
 
 SCHEMA = 1
 """Of the webhook's JSON (docs/alerts.md): fields are added, never renamed or removed."""
 
-EXACT = {"non_finite", "restart", "restart_loop", "stalled", "no_data"}
-"""Troubles that are facts: nothing is estimated."""
 RAISED = {"firing", "escalated"}
 SEEN = {"repeat": "still firing", "escalated": "worse", "unanswered": "nobody has answered", "resolved": "over"}
 
@@ -30,6 +29,8 @@ SEEN = {"repeat": "still firing", "escalated": "worse", "unanswered": "nobody ha
 def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float, link: str = "") -> dict[str, Any]:
     """One message as plain JSON: the object of `messages` in the webhook's schema."""
     finding = json.loads(due.said)
+    evidence = finding.get("evidence") or {}
+    estimate = interval(alert.rule, evidence)
     over = due.kind == "resolved" and alert.resolved_step is not None
     step = alert.resolved_step if over and alert.resolved_step is not None else world.step
     message = {
@@ -46,9 +47,10 @@ def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float,
         "detected_step": alert.detected_step,
         "resolved_step": alert.resolved_step,
         "attempt": alert.attempt,
-        "sure": sure(alert, rule, step),
+        "sure": sure(alert, step),
+        "interval": None if estimate is None else estimate.as_dict(),
         "message": finding.get("message", ""),
-        "evidence": finding.get("evidence") or {},
+        "evidence": {name: _plain(value) for name, value in evidence.items()},
         "clears": finding.get("clears", ""),
         "advice": finding.get("advice", ""),
         "source": finding.get("origin") or finding.get("source") or "",
@@ -58,16 +60,6 @@ def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float,
         "at": now,
     }
     return {**message, "title": title(message)}
-
-
-def sure(alert: Alert, rule: Rule | None, step: int) -> str:
-    """How sure the message is, in words: a fact, or an estimate and how long it has held at this step."""
-    if alert.episode.startswith(("error:", "no-data:")) or alert.rule in EXACT:
-        return "certain"
-    if rule is not None and rule.expression is not None:
-        return "certain: the rule's own limit"
-    held = step - alert.onset_step
-    return f"seen over {held} steps" if held > 0 else "seen at one step"
 
 
 def title(message: Mapping[str, Any]) -> str:
@@ -138,8 +130,13 @@ def _url(link: str, run_id: int, alert: Alert) -> str:
     return f"{link.rstrip('/')}/run?{urlencode({'run': run_id, 'step': alert.detected_step})}"
 
 
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: null, there is no such number or no bound."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _line(words: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import json
+import math
 from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from alerts import notify
+from alerts import notify, sureness
 from alerts.carriers import _without, address, masked
 from alerts.check import check
+from alerts.lifecycle import World
 from alerts.outbox import Failed, deliver
+from alerts.plan import Due
 from alerts.rules import Book, Channel
+from db.alerts import Alert
 from tests.alerting import START, book, collect, row
 from tests.servers import http, smtp
 
@@ -71,10 +75,39 @@ def test_the_first_line_says_what_which_run_which_step_and_how_sure(engine: sa.E
     line = next(one["title"] for one in told["messages"] if one["kind"] == "escalated")
     assert line.startswith("CRITICAL entropy blow-up (worse) · ")
     assert f"{RUN} · step 60, since step " in line
-    assert "seen over" in line
+    assert line.endswith(" · doubling time 8 steps (8–8, 99 %)")  # as it was planted
     assert "Try: " in told["text"] and "http://dash.example" in told["text"] and "Clears: " in told["text"]
     # What got worse before anybody was told is told once, as it is now.
     assert told["text"].count("entropy blow-up") + told["title"].count("entropy blow-up") == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "said", "sure"),
+    [
+        ("non_finite", {}, "certain"),
+        ("low", {"source": "stepwell.toml", "evidence": {"value": 0.1}}, "certain: the rule's own limit"),
+        ("entropy_collapse", {"time": 78.6, "time_low": 68.2, "time_high": 96.3}, "halving time 78.6 steps (68.2–96.3"),
+        ("entropy_blowup", {"time": 84.0, "time_low": 63.5, "time_high": math.inf}, "time 84 steps (63.5–∞, 99 %)"),
+        ("reward_collapse", {"noises": 9.949}, "9.9 times its noise, over 20 steps"),
+        ("dead_signal", {"level": 1.0}, "seen over 20 steps"),
+        ("entropy_blowup", {"time": math.nan}, "seen over 20 steps"),
+    ],
+)
+def test_how_sure_is_a_number_with_its_interval_where_there_is_one(rule: str, said: dict[str, Any], sure: str) -> None:
+    told = json.dumps(said if "source" in said else {"evidence": said})
+    alert = Alert(1, 1, rule, "1:1:10", "firing", "warning", 1, 1, 10, 12, None, START, said=told)
+    assert sure in sureness.sure(alert, 30)
+
+
+def test_the_payload_has_no_number_that_json_lacks() -> None:
+    said = {"evidence": {"time": 84.0, "time_low": 63.5, "time_high": math.inf, "x": math.nan, "why": "∞"}}
+    alert = Alert(1, 1, "entropy_blowup", "1:1:10", "firing", "warning", 1, 1, 10, 12, None, START)
+    due = Due("hook", "firing", 0, "warning", json.dumps(said))
+    told = notify.body(World(1, "p", "r", 12), None, alert, due, now=START)
+    json.dumps(told, allow_nan=False)
+    assert told["evidence"] == {"time": 84.0, "time_low": 63.5, "time_high": None, "x": None, "why": "∞"}
+    interval = {"what": "doubling time", "value": 84.0, "low": 63.5, "high": None, "unit": "steps", "level": 0.99}
+    assert told["interval"] == interval
 
 
 def test_names_from_logs_cannot_break_a_line() -> None:
