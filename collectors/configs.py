@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from collectors.discover import Found, lifted
 from collectors.settings import flatten, settings, whose
 from db import runs
+from db.edits import SHELVES
 from db.engine import reading, writing
 from db.facts import facts_like, remember
 from db.sources import Place
@@ -100,7 +101,8 @@ def of_runs(
     told = {run_id: _stamp(held.values()) for run_id, held in mine.items() if held}
     with reading(engine) as connection:
         known = facts_like(connection, FACT)
-        trainers = {run.id: run.trainer for run in runs.all_runs(connection, list(told))} if told else {}
+        every = runs.all_runs(connection, list(told), shelves=SHELVES) if told else []
+        trainers = {run.id: run.trainer for run in every}
     news = [run_id for run_id in told if known.get(f"{FACT}{run_id}") != told[run_id]]
     for run_id in news:
         config = merged((file.path for file in mine[run_id].values()), unread)

@@ -7,6 +7,7 @@ from pathlib import PurePath
 import sqlalchemy as sa
 
 from db import runs
+from db.edits import SHELVES
 from db.engine import reading, writing
 
 
@@ -14,7 +15,7 @@ def link_runs(engine: sa.Engine) -> int:
     """Link each run whose config names a checkpoint that lies in a folder called like another run of its project.
     Returns how many links are new. A run that is linked already (by a person, or before) is left alone."""
     with reading(engine) as connection:
-        linked, known = runs.parents(connection), runs.all_runs(connection)
+        linked, known = runs.parents(connection), runs.all_runs(connection, shelves=SHELVES)
         starts = {
             run_id: checkpoint
             for run_id, checkpoint in runs.setting_of_all(connection, "starts_from").items()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from db.points import insert_new
 from db.redact import redact
-from db.schema import attempts, config, latest, lineage, projects, runs, settings, sources, unread
+from db.schema import attempts, config, latest, lineage, projects, runs, settings, shelved, sources, unread
 from db.text import storable
 
 
@@ -20,6 +20,7 @@ class Run:
     """A run and its newest record. step and wall (s since the epoch) are None before the first point.
 
     attempts: how often it was started, as the container that saw most of them tells.
+    shelf: "archived" or "deleted" where somebody put it out of sight, else "".
     """
 
     id: int
@@ -29,6 +30,7 @@ class Run:
     step: int | None
     wall: float | None
     attempts: int
+    shelf: str = ""
 
     @property
     def label(self) -> str:
@@ -70,17 +72,25 @@ class Source:
     unread: int
 
 
-def all_runs(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Run]:
-    """Every run (or these), by project and name."""
+def all_runs(
+    connection: sa.Connection, run_ids: Collection[int] | None = None, *, shelves: Collection[str] | None = None
+) -> list[Run]:
+    """Every run that is in sight (or these, archived or not), by project and name; none that somebody deleted.
+
+    shelves: those of db.edits.SHELVES that are looked into as well.
+    """
+    shelves = shelves if shelves is not None else () if run_ids is None else ("archived",)
     counts = sa.select(attempts.c.run_id, sa.func.count().label("n"))
     line = counts.group_by(attempts.c.run_id, attempts.c.line).subquery()
     most = sa.select(line.c.run_id, sa.func.max(line.c.n).label("n")).group_by(line.c.run_id).subquery()
-    tries = sa.func.coalesce(most.c.n, 0)
+    tries, shelf = sa.func.coalesce(most.c.n, 0), sa.func.coalesce(shelved.c.how, "")
     query = (
-        sa.select(runs.c.id, projects.c.name, runs.c.name, runs.c.trainer, latest.c.step, latest.c.wall, tries)
+        sa.select(runs.c.id, projects.c.name, runs.c.name, runs.c.trainer, latest.c.step, latest.c.wall, tries, shelf)
         .join(projects, projects.c.id == runs.c.project_id)
         .join(latest, latest.c.run_id == runs.c.id, isouter=True)
         .join(most, most.c.run_id == runs.c.id, isouter=True)
+        .join(shelved, shelved.c.run_id == runs.c.id, isouter=True)
+        .where(shelf.in_(("", *shelves)))
         .order_by(projects.c.name, runs.c.name)
     )
     if run_ids is not None:
@@ -88,9 +98,9 @@ def all_runs(connection: sa.Connection, run_ids: Collection[int] | None = None) 
     return [Run(*row) for row in connection.execute(query)]
 
 
-def find(connection: sa.Connection, names: Sequence[str]) -> list[Run]:
+def find(connection: sa.Connection, names: Sequence[str], *, shelves: Collection[str] = ("archived",)) -> list[Run]:
     """The runs with these names, `project/name` or ids as text. Raises KeyError with the first that is unknown."""
-    known = all_runs(connection)
+    known = all_runs(connection, shelves=shelves)
     found: list[Run] = []
     for name in names:
         these = [run for run in known if name in (run.name, run.label, str(run.id))]

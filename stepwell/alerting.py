@@ -86,6 +86,7 @@ def show_alerts(engine: sa.Engine, *, every: bool, deliveries: bool, as_json: bo
     with reading(engine) as connection:
         found = alerts.alerts_of(connection, still_open=not every)
         names = {run.id: run for run in runs.all_runs(connection, {one.run_id for one in found})}
+        found = [one for one in found if one.run_id in names]  # not those of a run that somebody deleted
         history = alerts.flips_of(connection, [one.id for one in found]) if as_json else {}
         sent = outbox.messages_of(connection, [one.id for one in found]) if as_json else []
         acts = outbox.acts_of(connection, [one.id for one in found])

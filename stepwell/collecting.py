@@ -16,6 +16,7 @@ from alerts.check import check as judge_runs
 from collectors.follow import Collector, FileReport
 from collectors.lineage import link_runs
 from db import runs
+from db.edits import SHELVES
 from db.engine import reading
 from stepwell import show
 
@@ -103,7 +104,7 @@ def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) ->
     fresh = {report.place.path: report.new_points for report in news}
     every = [report.place for report in collector.known()]
     with reading(engine) as connection:
-        names = {run.id: run for run in runs.all_runs(connection, {place.run_id for place in every})}
+        names = {run.id: run for run in runs.all_runs(connection, {place.run_id for place in every}, shelves=SHELVES)}
         aside = runs.unread_of(connection, [place.id for place in every])
     files = []
     for place in sorted(every, key=lambda place: place.path):
