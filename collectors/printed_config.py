@@ -24,6 +24,7 @@ MOST_LINES = 10_000  # between its first line and its last, those of other proce
 COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 RAY = re.compile(rb" ?\((?:[^()\r\n]{0,200}? )?pid=\d+(?:, ip=[^()\s]{1,99})?\) ?")
 OPENING = re.compile(rb"\{'(?:actor_rollout_ref|algorithm|data|trainer)': ")
+"""How verl's family begins: pprint sorts the keys."""
 GOES_ON = re.compile(r"\s+(?:['\"\[{(]|-?\d[\w.+\-]*[,\])}]|(?:None|True|False|-?inf|nan)[,\])}])")
 LITERAL = re.compile(
     r"""('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")|(-?\b(?:nan|inf)\b)"""
@@ -37,13 +38,13 @@ def opens(text: bytes) -> bool:
     return any(_source(text, found.start()) is not None for found in OPENING.finditer(text))
 
 
-def gather(text: bytes, line: int, memory: Memory, part: Part) -> None:
+def gather(text: bytes, line: int, memory: Memory, part: Part, opening: re.Pattern[bytes] = OPENING) -> None:
     """Puts the configs of these lines into the part; one that is not over yet waits in memory["config"]."""
     waiting: dict[str, Any] | None = memory.pop("config", None)
     at = 0
     while at < len(text):
         if waiting is None:
-            found = OPENING.search(text, at)
+            found = opening.search(text, at)
             if found is None:
                 return
             source = _source(text, found.start())

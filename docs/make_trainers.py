@@ -29,7 +29,8 @@ READ: dict[str, tuple[str, str]] = {
             "numbers as text), TensorBoard with its `args`, the table that a notebook keeps; `training_args.txt`."),
     "ms-swift": ("plain-jsonl tensorboard wandb", "`logging.jsonl` with steps such as \"12/500\"; `args.json`."),
     "openrlhf": ("openrlhf-console tensorboard wandb", "TensorBoard and the Ray console's `Global step` dicts."),
-    "nemo-rl": ("tensorboard wandb", "TensorBoard, `config.yaml`; `train_data_step*.jsonl` are rollouts, not metrics."),
+    "nemo-rl": ("tensorboard nemo-rl-console wandb", "TensorBoard, `config.yaml`; the console's results, times and speed, rounded "
+                "as printed, with the config that it prints; `train_data_step*.jsonl` are rollouts, not metrics."),
     "prime-rl": ("plain-jsonl wandb", "`metrics.jsonl`, several rows a step; `configs/` of every process."),
     "slime": ("slime-console tensorboard wandb", "The console's `rollout N: {…}` and `perf N: {…}`, TensorBoard of every "
               "process; the command line in `wandb-metadata.json`."),

@@ -151,6 +151,55 @@ def slime() -> None:
     write("slime/train.log", text)
 
 
+def nemo_rl() -> None:
+    """Two epochs of eight steps; validated before the first one and after every eighth."""
+    run = Figures()
+    rule = "=" * 25
+    config = {
+        "checkpointing": {"enabled": True, "save_period": 10},
+        "grpo": {"max_num_steps": 16, "num_generations_per_prompt": 8, "num_prompts_per_step": 32},
+        "logger": {"log_dir": "logs/exp_001", "wandb": {"name": "grpo-sums", "project": "grpo-dev"}},
+        "loss_fn": {"ratio_clip_max": 0.2, "ratio_clip_min": 0.2, "reference_policy_kl_penalty": 0.01},
+        "policy": {"generation": {"max_new_tokens": 1024, "temperature": 1.0}, "model_name": "Qwen/Qwen2.5-1.5B"},
+    }
+    text = f"Final config:\n{pprint.pformat(config)}\n📊 Using log directory: logs/exp_001\n"
+    text += f"\n🔍 Running initial validation...\n{_nemo_validation(run, 0)}"
+    for step in range(1, 17):
+        text += f"\n{rule} Epoch {step // 8 + 1}/2 {rule}\n" if step % 8 == 1 else ""
+        text += f"\n{rule} Step {(step - 1) % 8 + 1}/8 {rule}\n▶ Preparing batch...\n▶ Generating responses ...\n"
+        text += ray(
+            "VllmGenerationWorker", f"Processed prompts: 100%|██████████| 256/256 [00:1{step % 10}<00:00]", 5100
+        )
+        text += "▶ Processing rewards...,\n▶ Computing logprobs...\n▶ Training policy...\n"
+        text += _nemo_validation(run, step) if step % 8 == 0 else ""
+        text += _nemo_results(run)
+    write("nemo-rl/driver.log", text)
+
+
+def _nemo_validation(run: Figures, step: int) -> str:
+    return (
+        f"▶ Starting validation at step {step}...\n\n📊 Validation Results:\n    • Accuracy: {run.reward:.4f}\n"
+        f"    • Average response length: {run.length:.1f} tokens\n    • Samples processed: 256\n"
+        "\n  ⏱️  Validation Timing:\n    • Total validation time: 21.50s\n"
+    )
+
+
+def _nemo_results(run: Figures) -> str:
+    seconds = 3 * run.seconds
+    return (
+        f"\n📊 Training Results:\n  • Loss: {run.loss:.4f}\n  • Generation KL Error: {run.kl:.4f}\n"
+        f"  • Avg Reward: {run.reward:.4f}\n  • Mean Generation Length: {run.length:.4f}\n"
+        f"\n⏱️  Timing:\n  • Total step time: {seconds:.2f}s\n  • generation: {seconds / 2:.2f}s (50.0%)\n"
+        f"  • policy_training: {seconds / 4:.2f}s (25.0%)\n  • weight_sync: 1.50s (0.8%)\n"
+        "\n🔍 Performance Metrics:\n  • Mean Total Tokens per Sample: 903.25\n  • Throughputs (per GPU):\n"
+        "    - E2E (Samples/sec/gpu): 0.71\n    - E2E (Tokens/sec/gpu): 641.20\n"
+        "    - Policy Training (Tokens/sec/gpu): 2564.80\n    - Generation Worker Group (Tokens/sec/gpu): 1282.40\n"
+        "  • Throughputs (per Group):\n    - E2E (Samples/sec): 5.68\n    - E2E (Tokens/sec): 5129.60\n"
+        "  • Training FLOPS: 812.40 TFLOPS (101.55 TFLOPS per rank)\n"
+        "  • Training Model Floating Point Utilization: 10.27%\n"
+    )
+
+
 def skyrl() -> None:
     run = Figures()
     text = ""
@@ -355,7 +404,15 @@ def plain() -> None:
 def notebook() -> None:
     """transformers' table as its NotebookProgressCallback draws it, with unsloth's names, after a cell of prose."""
     run = Figures()
-    names = ["Step", "Training Loss", "reward", "reward_std", "completions / mean_length", "kl", "rewards / format / mean"]
+    names = [
+        "Step",
+        "Training Loss",
+        "reward",
+        "reward_std",
+        "completions / mean_length",
+        "kl",
+        "rewards / format / mean",
+    ]
     rows = [
         [str(step), f"{run.loss:.6f}", f"{run.reward:.6f}", f"{abs(run.loss):.6f}", f"{run.length:.6f}", f"{run.kl:.6f}",
          f"{run.reward / 2:.6f}"]
@@ -411,7 +468,7 @@ def wandb_offline() -> None:
 
 
 if __name__ == "__main__":
-    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain, notebook):
+    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain, notebook, nemo_rl):
         make()
     if "wandb" in sys.argv:
         wandb_offline()
