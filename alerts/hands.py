@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -10,6 +11,7 @@ from db import alerts, edits
 from db.alerts import Alert, Silence
 from db.edits import Edit
 from db.engine import writing
+from db.text import storable
 
 
 def acknowledge(engine: sa.Engine, alert_ids: Collection[int], *, who: str, now: float, note: str = "") -> list[Alert]:
@@ -17,6 +19,7 @@ def acknowledge(engine: sa.Engine, alert_ids: Collection[int], *, who: str, now:
 
     Raises LookupError where there is no such alert; then none is acknowledged.
     """
+    who, note = storable(who), storable(note)
     with writing(engine) as connection:
         found = [_there(connection, alert_id) for alert_id in alert_ids]
         for one in found:
@@ -27,6 +30,7 @@ def acknowledge(engine: sa.Engine, alert_ids: Collection[int], *, who: str, now:
 
 def comment(engine: sa.Engine, alert_id: int, *, who: str, now: float, note: str) -> Alert:
     """A word for the others, in the alert's history. Raises LookupError where there is no such alert."""
+    who, note = storable(who), storable(note)
     with writing(engine) as connection:
         one = _there(connection, alert_id)
         alerts.comment(connection, one.id, now=now, who=who, note=note)
@@ -43,6 +47,7 @@ def silence(engine: sa.Engine, wanted: Silence) -> int:
         raise ValueError("until when? A silence ends at a time or at a step of the run")
     if wanted.until is not None and wanted.until <= wanted.made_at:
         raise ValueError("a silence ends in the future")
+    wanted = _storable(wanted)
     with writing(engine) as connection:
         number = alerts.silence(connection, wanted)
         detail = f"{number}: {words(wanted, wanted.made_at)}" + (f": {wanted.why}" if wanted.why else "")
@@ -55,8 +60,13 @@ def end_silence(engine: sa.Engine, silence_id: int, *, who: str, now: float) -> 
     with writing(engine) as connection:
         ended = alerts.end_silence(connection, silence_id, now)
         if ended:
-            edits.record(connection, Edit(now, who, "end silence", None, str(silence_id)))
+            edits.record(connection, Edit(now, storable(who), "end silence", None, str(silence_id)))
     return ended
+
+
+def _storable(one: Silence) -> Silence:
+    run, rule, tag = storable(one.run), storable(one.rule), storable(one.tag)
+    return replace(one, run=run, rule=rule, tag=tag, who=storable(one.who), why=storable(one.why))
 
 
 def words(one: Silence, now: float) -> str:

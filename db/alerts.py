@@ -188,10 +188,14 @@ def hold_run(connection: sa.Connection, run_id: int) -> None:
 
 
 def alerts_of(
-    connection: sa.Connection, run_ids: Collection[int] | None = None, *, still_open: bool = False
+    connection: sa.Connection,
+    run_ids: Collection[int] | None = None,
+    *,
+    still_open: bool = False,
+    limit: int | None = None,
 ) -> list[Alert]:
-    """Every alert of these runs (of all when None), newest first."""
-    query = sa.select(*ALERT).order_by(alerts.c.opened_at.desc(), alerts.c.id.desc())
+    """Every alert of these runs (of all when None), newest first; with a limit the newest so many."""
+    query = sa.select(*ALERT).order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(limit)
     if run_ids is not None:
         query = query.where(alerts.c.run_id.in_(run_ids))
     if still_open:
@@ -253,7 +257,7 @@ def end_silence(connection: sa.Connection, silence_id: int, now: float) -> bool:
 
 
 def silences_at(connection: sa.Connection, now: float) -> list[Silence]:
-    """Those in force; one that ends at a step is in force until its run gets there."""
+    """Those in force; one that ends at a step is in force until its run gets there. now: s since the epoch."""
     query = sa.select(*[silences.c[name] for name in Silence.__dataclass_fields__])
     query = query.where(silences.c.ended_at.is_(None), sa.or_(silences.c.until.is_(None), silences.c.until > now))
     return [Silence(*row) for row in connection.execute(query.order_by(silences.c.id))]

@@ -163,6 +163,41 @@ def messages_of(connection: sa.Connection, alert_ids: Collection[int]) -> list[M
     return [_message(row) for row in connection.execute(query)]
 
 
+def newest_messages(
+    connection: sa.Connection, limit: int, offset: int = 0, *, run_id: int | None = None
+) -> list[Message]:
+    """What was told or waits to be told, newest first."""
+    query = sa.select(outbox).order_by(outbox.c.id.desc()).limit(limit).offset(offset)
+    if run_id is not None:
+        query = query.where(outbox.c.run_id == run_id)
+    return [_message(row) for row in connection.execute(query)]
+
+
+def count_messages(connection: sa.Connection, run_id: int | None = None) -> int:
+    query = sa.select(sa.func.count()).select_from(outbox)
+    return int(connection.execute(query if run_id is None else query.where(outbox.c.run_id == run_id)).scalar_one())
+
+
+def tries_of(connection: sa.Connection, batches: Collection[str]) -> dict[tuple[str, str], list[Delivery]]:
+    """(channel, batch) -> its tries, oldest first."""
+    found: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
+    columns = [deliveries.c[name] for name in Delivery.__dataclass_fields__]
+    query = sa.select(*columns).where(deliveries.c.batch.in_(batches)).order_by(deliveries.c.id)
+    for row in connection.execute(query):
+        found[row.channel, row.batch].append(Delivery(*row))
+    return dict(found)
+
+
+def first_told(connection: sa.Connection, alert_ids: Collection[int]) -> dict[int, dict[str, float]]:
+    """alert id -> channel -> when it first took a message of it, s since the epoch."""
+    found: dict[int, dict[str, float]] = defaultdict(dict)
+    query = sa.select(outbox.c.alert_id, outbox.c.channel, sa.func.min(outbox.c.done_at))
+    query = query.where(outbox.c.alert_id.in_(alert_ids), outbox.c.state == "delivered")
+    for alert_id, channel, at in connection.execute(query.group_by(outbox.c.alert_id, outbox.c.channel)):
+        found[alert_id][channel] = at
+    return dict(found)
+
+
 def _message(row: sa.Row) -> Message:  # type: ignore[type-arg]
     found = {name: getattr(row, name) for name in Message.__dataclass_fields__}
     return Message(**{**found, "body": json.loads(row.body)})
