@@ -220,6 +220,13 @@ def setting_of_all(connection: sa.Connection, name: str) -> dict[int, Any]:
     return {run_id: json.loads(value) for run_id, value in rows}
 
 
+def naming(connection: sa.Connection, text: str) -> list[Run]:
+    """The runs in whose config some value holds this text: the name of a file, for instance."""
+    quoted = json.dumps(text, default=str)[1:-1]  # as it stands in the JSON of a value
+    found = sa.select(config.c.run_id).where(config.c.value.contains(quoted, autoescape=True)).distinct()
+    return all_runs(connection, list(connection.execute(found).scalars()))
+
+
 def _read(connection: sa.Connection, key: Any, value: Any, where: Any) -> dict[str, Any]:
     rows = connection.execute(sa.select(key, value).where(where).order_by(key))
     return {name: json.loads(text) for name, text in rows}

@@ -294,6 +294,22 @@ def doctor(paths: Sequence[Path | str], as_json: bool) -> None:
 
 @cli.command()
 @with_store
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--test", "tests", multiple=True, type=click.Path(exists=True, path_type=Path), help="The test split.")
+@click.option(
+    "--few", type=click.IntRange(1), default=5, show_default=True, help="Tests below which a problem is weak."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def data(store: str | None, paths: Sequence[Path], tests: Sequence[Path], few: int, as_json: bool) -> None:
+    """Say what a training set consists of: problems per source, tests per problem, overlap with the test split."""
+    from stepwell import curating
+
+    engine, _settings = opened({"store": store})
+    curating.data(engine, paths, tests, few, as_json=as_json)
+
+
+@cli.command()
+@with_store
 @click.argument("run")
 @click.option("--after", required=True, metavar="RUN", help="The run whose checkpoint it started from.")
 def link(store: str | None, run: str, after: str) -> None:

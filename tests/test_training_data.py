@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analyses import curation
 from analyses.curation import UNKNOWN, Problems
 from collectors import datasets
+from stepwell.cli import cli
 
 
 def cases(count: int) -> str:
@@ -81,6 +83,25 @@ def test_any_record_is_taken_up_or_counted(record: Any) -> None:
     made = datasets.Dataset()
     made.add(record if isinstance(record, dict) else {"problem": record}, "x")
     assert len(made.source) + made.unread == 1
+
+
+def stepwell(*arguments: object) -> str:
+    return CliRunner().invoke(cli, [str(one) for one in arguments], catch_exceptions=False).output
+
+
+def test_the_command_says_what_the_files_hold(tmp_path: Path) -> None:
+    train, held_out, store = tmp_path / "coder" / "训练.jsonl", tmp_path / "held_out.jsonl", tmp_path / "s.db"
+    train.parent.mkdir()
+    train.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in DEEPCODER), encoding="utf-8")
+    held_out.write_text(json.dumps({"problem": "求两个数的和。"}), encoding="utf-8")
+    for _ in range(2):  # reading again doubles nothing
+        said = json.loads(stepwell("data", train, "--test", held_out, "--store", store, "--json"))
+    [one] = said["datasets"]
+    assert one["sentence"] == (
+        "3 problems from 1 source, 1 of them repeated; 1 with fewer than 5 tests; 1 of them in the test split too."
+    )
+    assert one["tests"] == [[3, 1], [5, 1], [7, 1]]
+    assert "coder" in stepwell("data", "--store", store)
 
 
 def problems(**columns: Any) -> Problems:
