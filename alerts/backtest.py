@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from alerts.elsewhere import GOES_ON, elsewhere, goes_on_at
 from analyses.contract import Context, Finding, Rows
-from analyses.judge import judge, quantities
+from analyses.judge import end, judge, quantities
 from db import runs
 from db.engine import reading
 from db.rows import SourceRows, rows_of
@@ -54,13 +55,17 @@ def replay(
 
 def _replay(engine: sa.Engine, run: Run, source: Source, told: Told) -> Replayed:
     with reading(engine) as connection:
-        tries = [one for one in runs.attempts_of(connection, [run.id]) if one.source_id == source.id]
+        every = runs.attempts_of(connection, [run.id])
+        tries = [one for one in every if one.source_id == source.id]
+        others = elsewhere(connection, every, source, quantities())
         settings = {**runs.settings_of(connection, run.id), **told.settings}
         found = rows_of(connection, source.trainer, tries, {*quantities(), CLOCK})
     rows = Rows(found.steps, _clock(found), found.attempts, found.columns, found.logged)
     times = rows.walls[np.isfinite(rows.walls)]
     now = float(times[-1]) + told.waited if len(times) and told.waited is not None else None
-    _, said = judge({}, rows, Context(settings, source.trainer, now))
+    state, said = judge({}, rows, Context(settings, source.trainer, now, others))
+    if (goes_on := goes_on_at(tries)) is not None:
+        said = [*said, *end(state, goes_on, GOES_ON)[1]]
     return Replayed(run, source, tuple(rows.steps.tolist()), tuple(said))
 
 

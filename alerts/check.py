@@ -15,11 +15,12 @@ import sqlalchemy as sa
 
 import analyses
 from alerts import evaluate
+from alerts.elsewhere import GOES_ON, elsewhere, goes_on_at
 from alerts.lifecycle import Episode
 from alerts.rules import Book
 from alerts.watch import Pass, observe, stand
 from analyses.contract import RANK, Context, Rows, State
-from analyses.judge import judge, missing, quantities
+from analyses.judge import any_open, end, judge, missing, quantities
 from analyses.moments import stretches
 from db import alerts, findings, runs
 from db.engine import StoreError, reading, writing
@@ -61,11 +62,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A source to be judged from where the last pass stopped. torn: its provisional records start there."""
+    """A source to be judged from where the last pass stopped. of_run: the attempts of all files of the run. torn: its
+    provisional records start there."""
 
     run: Run
     source: Source
     attempts: list[Attempt]
+    of_run: list[Attempt]
     judged: Judged | None
     torn: tuple[int, int] | None
 
@@ -139,8 +142,10 @@ def _tasks(
         sources = runs.sources_of(connection, report.runs)
         report.sources = {source.id: source for source in sources}
         mine: dict[int, list[Attempt]] = defaultdict(list)
+        of_run: dict[int, list[Attempt]] = defaultdict(list)
         for attempt in runs.attempts_of(connection, report.runs):
             mine[attempt.source_id].append(attempt)
+            of_run[attempt.run_id].append(attempt)
         judged = findings.judged(connection, report.sources)
         torn = {
             place.id: place.provisional for place in places(connection, [source.path for source in sources]).values()
@@ -150,7 +155,8 @@ def _tasks(
         end = torn.get(source.id) or {}
         until = (end["attempt"], end["seq"]) if "attempt" in end else None
         if mine[source.id]:
-            tasks.append(_Task(report.runs[source.run_id], source, mine[source.id], judged.get(source.id), until))
+            run, tries = report.runs[source.run_id], mine[source.id]
+            tasks.append(_Task(run, source, tries, of_run[run.id], judged.get(source.id), until))
     return tasks, report
 
 
@@ -161,17 +167,22 @@ def _judge(engine: sa.Engine, task: _Task, now: float | None) -> None:
     known = before is not None and before.rules == rules and before.attempt_id in {one.id for one in task.attempts}
     start = (before.attempt_id, before.seq) if before and known else (0, 0)
     state = before.state if before and known else {}
-    last = task.attempts[-1]
-    if known and task.torn is None and start == (last.id, last.records) and now is None:
+    last, goes_on = task.attempts[-1], goes_on_at(task.attempts)
+    now = None if goes_on is not None else now  # nobody waits for a file that another one has followed
+    over = goes_on is not None and any_open(state)
+    if known and task.torn is None and start == (last.id, last.records) and now is None and not over:
         return
     trainer, wanted = task.source.trainer, quantities()
     with reading(engine) as connection:
-        context = Context(runs.settings_of(connection, task.run.id), trainer, now)
+        others = elsewhere(connection, task.of_run, task.source, wanted) if start[0] != last.id else ()
+        context = Context(runs.settings_of(connection, task.run.id), trainer, now, others)
         rows = rows_of(connection, trainer, task.attempts, wanted, after=start, until=task.torn)
         torn = rows_of(connection, trainer, task.attempts, wanted, after=task.torn) if task.torn else None
     state, heard = hear(state, _rows(rows), context)
     if torn is not None and len(torn):
         heard = [*heard, *hear(copy.deepcopy(state), _rows(torn), context)[1]]
+    if goes_on is not None:
+        state, heard = gone(state, heard, goes_on)
     if known and not heard and not len(rows):
         return
     late = before is not None and before.rules != rules
@@ -198,6 +209,12 @@ def hear(state: State, rows: Rows, context: Context) -> tuple[State, list[evalua
         state, said = judge(state, rows.part(start, stop), then)
         heard += [evaluate.Heard(one, int(rows.attempts[start])) for one in said]
     return state, heard
+
+
+def gone(state: State, heard: list[evaluate.Heard], step: int) -> tuple[State, list[evaluate.Heard]]:
+    """What is open when another file goes on with the run, from `step` on, was over at this one's last row."""
+    state, said = end(state, step, GOES_ON)
+    return state, [*heard, *(evaluate.Heard(one, attempt=0) for one in said)]
 
 
 def _missing(connection: sa.Connection, tasks: list[_Task]) -> dict[int, dict[str, tuple[str, ...]]]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from alerts.check import gone
 from alerts.check import hear as hear_all
+from alerts.elsewhere import elsewhere, goes_on_at
 from alerts.evaluate import Heard, Places, base, hear, statements
 from alerts.lifecycle import Episode, World, standing
 from alerts.rules import Book, Rule
@@ -49,12 +51,14 @@ def _rehearse(
     errors: dict[str, str] = {}
     own = [rule for rule in book.expressions if rule.applies(run.project, run.name, tags)]
     for source in sources:
-        rows, context = _rows(engine, run, source, [one for one in tries if one.source_id == source.id], own)
+        rows, context = _rows(engine, run, source, tries, own)
         if not len(rows):
             continue
         places = Places([rows], None)
         positions[source.id] = places.last() or Position(0, 0, None)
-        found = hear_all({}, Rows(rows.steps, rows.walls, rows.attempts, rows.columns, rows.logged), context)[1]
+        state, found = hear_all({}, Rows(rows.steps, rows.walls, rows.attempts, rows.columns, rows.logged), context)
+        if (goes_on := goes_on_at([one for one in tries if one.source_id == source.id])) is not None:
+            found = gone(state, found, goes_on)[1]
         for rule in own:
             found = [*found, *_scan(engine, rule, rows, errors)]
         said += statements(run.id, source.id, found, places, late=False)
@@ -78,10 +82,12 @@ def _rows(
 ) -> tuple[SourceRows, Context]:
     looks = [rule.expression for rule in own if rule.expression]
     wanted = {*quantities(), *(one.quantity for one in looks if one.quantity)}
+    mine = [one for one in tries if one.source_id == source.id]
     with reading(engine) as connection:
-        context = Context(runs.settings_of(connection, run.id), source.trainer)
+        others = elsewhere(connection, tries, source, quantities())
+        context = Context(runs.settings_of(connection, run.id), source.trainer, elsewhere=others)
         names = {one.metric for one in looks if one.metric}
-        return rows_of(connection, source.trainer, tries, wanted, names=names), context
+        return rows_of(connection, source.trainer, mine, wanted, names=names), context
 
 
 def _scan(engine: sa.Engine, rule: Rule, rows: SourceRows, errors: dict[str, str]) -> list[Heard]:

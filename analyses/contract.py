@@ -55,15 +55,34 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """An attempt of the same run that another file tells: a trainer may open a file at every launch.
+
+    first, last: its steps. pace: seconds a step; None where that is not known.
+    """
+
+    attempt: int
+    first: int
+    last: int
+    pace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What the run's config says to expect; None or empty where the config does not say.
 
     now: the time (seconds since the epoch) at which a live run is judged; None where no clock is to be trusted.
+    elsewhere: what other files tell of the run, by attempt; an attempt of this file restarts those before it.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)  # canonical: entropy_coef, clip_high, context_limit …
     trainer: str | None = None
     now: float | None = None
+    elsewhere: tuple[Stretch, ...] = ()
+
+    def between(self, before: int | None, attempt: int) -> list[Stretch]:
+        """What other files tell of the attempts between two of this file (None: before its first)."""
+        return [one for one in self.elsewhere if (before or 0) < one.attempt < attempt]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 from analyses import detectors as folder
@@ -47,6 +48,24 @@ def judge(state: State, rows: Rows, context: Context) -> tuple[State, list[Findi
         after[trouble], found = detector.scan(state.get(trouble, {}), rows, context)
         findings += found
     return after, findings
+
+
+def any_open(state: State) -> bool:
+    """Whether some detector has an episode that is not over."""
+    return any(its.get("episode", its).get("open") for its in state.values())
+
+
+def end(state: State, step: int, why: str) -> tuple[State, list[Finding]]:
+    """The source tells no more, for the run goes on in another file from `step` on: what is open here is over."""
+    after: State = {}
+    over: list[Finding] = []
+    for trouble, its in state.items():
+        held = its.get("episode", its)  # a detector of levels keeps its episode apart from its rows
+        if held.get("open"):
+            over.append(replace(Finding(**held["open"]), state="resolved", resolved_step=step, message=why))
+            held = {**held, "open": None}
+        after[trouble] = {**its, "episode": held} if "episode" in its else held
+    return after, over
 
 
 def missing(logged: Iterable[str]) -> dict[str, tuple[str, ...]]:

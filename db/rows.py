@@ -127,3 +127,14 @@ def interval(connection: sa.Connection, attempt: Attempt, rows: int = 50) -> flo
     walls = [times for _seq, _axis, times in _axes(connection, attempt.id, max(0, attempt.records - rows))]
     gaps = np.diff(np.sort(np.unique(np.concatenate(walls or [np.zeros(0)]))[-rows:]))
     return float(np.quantile(gaps, 0.95)) if len(gaps) >= 3 else None
+
+
+def pace(connection: sa.Connection, attempt: Attempt, rows: int = 20) -> float | None:
+    """Seconds a step over the attempt's last records; None where the log carries no times of its own."""
+    found = list(_axes(connection, attempt.id, max(0, attempt.records - rows)))
+    steps = np.concatenate([axis for _seq, axis, _times in found] or [np.zeros(0, np.int64)])[-rows:]
+    walls = np.concatenate([times for _seq, _axis, times in found] or [np.zeros(0)])[-rows:]
+    known = np.flatnonzero(np.isfinite(walls))
+    if not len(known) or steps[known[-1]] <= steps[known[0]] or walls[known[-1]] <= walls[known[0]]:
+        return None
+    return float((walls[known[-1]] - walls[known[0]]) / (steps[known[-1]] - steps[known[0]]))

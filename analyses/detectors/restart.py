@@ -21,31 +21,41 @@ SOURCE = "dynamics 7.3"
 
 
 def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
-    """A note at the first row of every attempt that steps back."""
+    """A note at the first row of every attempt that steps back, in this file or against an earlier one of the run."""
     moments = Moments(TROUBLE, state)
-    attempt, reached, trail = state.get("attempt"), int(state.get("reached", -1)), list(state.get("trail", []))
+    attempt, reached, trail = state.get("attempt"), state.get("reached"), list(state.get("trail", []))
     for start, stop in stretches(rows):
         steps, here = rows.steps[start:stop], int(rows.attempts[start])
-        if attempt is not None and here != attempt:
+        if here != attempt:
+            pace = _pace(trail)
+            for one in context.between(attempt, here):
+                reached, pace = max(one.last, one.last if reached is None else reached), one.pace
             moments.close(int(steps[0]), "The run was restarted once more.")
-            if steps[0] <= reached:
-                moments.say("info", int(steps[0]), here, _words(int(steps[0]), reached, trail))
+            if reached is not None and steps[0] <= reached:
+                moments.say("info", int(steps[0]), here, _words(int(steps[0]), reached, pace))
             trail = []
         if moments.open is not None and (steps > moments.open.evidence["reached"]).any():
             regained = int(steps[np.argmax(steps > moments.open.evidence["reached"])])
             moments.close(regained, "All steps that were lost have been walked again.")
-        attempt, reached = here, max(int(steps.max()), reached)
+        attempt, reached = here, max(int(steps.max()), int(steps.max()) if reached is None else reached)
         walls = rows.walls[start:stop][-TRAIL:]
         walked = zip(steps[-TRAIL:].tolist(), walls.tolist(), strict=True)
         trail = [*trail, *([step, wall] for step, wall in walked if np.isfinite(wall))][-TRAIL:]
     return {**moments.state(), "attempt": attempt, "reached": reached, "trail": trail}, moments.findings
 
 
-def _words(step: int, reached: int, trail: list[list[float]]) -> Words:
+def _pace(trail: list[list[float]]) -> float | None:
+    """Seconds a step; None where the log carries no times of its own."""
+    if len(trail) < 2 or trail[-1][0] <= trail[0][0] or trail[-1][1] <= trail[0][1]:
+        return None
+    return (trail[-1][1] - trail[0][1]) / (trail[-1][0] - trail[0][0])
+
+
+def _words(step: int, reached: int, pace: float | None) -> Words:
     lost = reached - step + 1
     said = f"Restarted at step {step} after step {reached}: {lost} step{'s are' if lost > 1 else ' is'} walked again"
     evidence: dict[str, Any] = {"reached": reached, "lost_steps": lost}
-    if len(trail) > 1 and trail[-1][0] > trail[0][0]:
-        evidence["lost_s"] = lost * (trail[-1][1] - trail[0][1]) / (trail[-1][0] - trail[0][0])
+    if pace is not None:
+        evidence["lost_s"] = lost * pace
         said += f", about {duration(evidence['lost_s'])} of work"
     return Words(step, said + ".", evidence, CLEARS, "", SOURCE)

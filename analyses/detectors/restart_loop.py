@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, field, replace
+
 from analyses.contract import Context, Finding, Rows, State
 from analyses.episodes import Words
 from analyses.moments import Moments, stretches
@@ -21,30 +23,47 @@ ADVICE = (
 
 
 def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Finding]]:
-    """A warning at the first row after the third attempt in a row that made few new steps."""
-    moments = Moments(TROUBLE, state)
-    attempt, reached, before = state.get("attempt"), int(state.get("reached", 0)), int(state.get("before", 0))
-    futile: list[int] = list(state.get("futile", []))
+    """A warning at the first row after the third attempt in a row that made few new steps, whichever file told it."""
+    moments, walk = Moments(TROUBLE, state), Walk(**state.get("walk", {}))
+    attempt = state.get("attempt")
     for start, stop in stretches(rows):
         steps, here = rows.steps[start:stop], int(rows.attempts[start])
-        if attempt is None:
-            reached = before = int(steps[0]) - 1
-        elif here != attempt:
-            made = reached - before
-            futile = [*futile, made] if made < FEW else []
-            before = reached
-            _judge(moments, futile, int(steps[0]), here)
-        new = steps - before >= FEW
+        if here != attempt:
+            others = context.between(attempt, here)
+            for one in others:
+                walk = walk.next(one.first, other_file=True).to(one.last)
+            walk = walk.next(int(steps[0]), other_file=bool(others))
+            if attempt is not None or others:
+                _judge(moments, walk.futile, int(steps[0]), here)
+        new = steps - walk.before >= FEW
         if moments.open is not None and new.any():
             moments.close(int(steps[new.argmax()]), f"This attempt has made {FEW} new steps.")
-        attempt, reached = here, max(int(steps.max()), reached)
-    return {
-        **moments.state(),
-        "attempt": attempt,
-        "reached": reached,
-        "before": before,
-        "futile": futile,
-    }, moments.findings
+        attempt, walk = here, walk.to(int(steps.max()))
+    return {**moments.state(), "attempt": attempt, "walk": asdict(walk)}, moments.findings
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How far the attempts got. first: the run's first step; before: the step that this attempt has to pass;
+    futile: new steps of the last attempts in a row that made few."""
+
+    first: int | None = None
+    before: int = 0
+    reached: int = 0
+    futile: list[int] = field(default_factory=list)
+
+    def next(self, step: int, *, other_file: bool) -> Walk:
+        """An attempt begins at `step`. A file that goes on where the last one stopped has lost nothing, and one that
+        begins at the beginning is a new try, measured by its own steps."""
+        if self.first is None:
+            return Walk(step, step - 1, step - 1)
+        made = self.reached - self.before
+        futile = [*self.futile, made] if made < FEW and step <= self.reached else []
+        start = step - 1 if other_file and step <= self.first else self.reached
+        return Walk(min(self.first, step), start, start, futile)
+
+    def to(self, step: int) -> Walk:
+        return replace(self, reached=max(self.reached, step))
 
 
 def _judge(moments: Moments, futile: list[int], step: int, attempt: int) -> None:
