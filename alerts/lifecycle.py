@@ -17,6 +17,7 @@ from alerts.reading import Span
 from alerts.rules import Book, Rule
 from analyses.contract import RANK
 from db.alerts import Alert, Position, Silence, Statement
+from db.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +189,13 @@ def _after(since: Statement, step: int, wall: float | None, keep: Span) -> bool:
 
 def silenced(world: World, rule: str) -> Silence | None:
     """The first silence that covers this rule on this run."""
-    for one in world.silences:
-        ends = one.until_step is not None and world.step >= one.until_step
-        named = any(fnmatchcase(name, one.run) for name in (world.name, f"{world.project}/{world.name}"))
-        tagged = one.tag == "*" or any(fnmatchcase(tag, one.tag) for tag in world.tags)
-        if not ends and named and tagged and fnmatchcase(rule, one.rule):
-            return one
-    return None
+    run = Run(world.run_id, world.project, world.name, "", world.step, None, 0)
+    return next((one for one in world.silences if covers(one, run, rule, world.tags)), None)
+
+
+def covers(one: Silence, run: Run, rule: str, tags: Collection[str]) -> bool:
+    """Whether a silence keeps back what this rule says of this run, which has these tags. Its time is not looked at."""
+    ends = one.until_step is not None and (run.step or 0) >= one.until_step
+    named = any(fnmatchcase(name, one.run) for name in (run.name, run.label))
+    tagged = one.tag == "*" or any(fnmatchcase(tag, one.tag) for tag in tags)
+    return not ends and named and tagged and fnmatchcase(rule, one.rule)

@@ -225,10 +225,14 @@ def flip(connection: sa.Connection, alert_id: int, changes: Iterable[Flip]) -> N
         connection.execute(insert_new(connection, flips).on_conflict_do_nothing(), rows)
 
 
-def flips_of(connection: sa.Connection, alert_ids: Collection[int]) -> dict[int, list[Flip]]:
-    """alert id -> its history, oldest first."""
+def flips_of(
+    connection: sa.Connection, alert_ids: Collection[int], *, kinds: Collection[str] | None = None
+) -> dict[int, list[Flip]]:
+    """alert id -> its history, oldest first; of these kinds only, if any are named."""
     found: dict[int, list[Flip]] = defaultdict(list)
     query = sa.select(flips).where(flips.c.alert_id.in_(alert_ids)).order_by(flips.c.at, flips.c.id)
+    if kinds is not None:
+        query = query.where(flips.c.kind.in_(kinds))
     for row in connection.execute(query):
         found[row.alert_id].append(Flip(row.kind, row.n, row.at, row.step, row.who, row.note))
     return found
