@@ -18,7 +18,7 @@ from analyses.odd import MOST_METRICS, Odd, odd_steps
 from charts.sparkline import spark
 from db import findings, runs, schema, series, settings
 from db import understood as understanding
-from db.engine import open_store, reading
+from db.engine import open_store, open_view, reading
 from db.findings import Finding
 from db.metrics import Metric
 from db.runs import Attempt, Run, Source
@@ -48,7 +48,13 @@ def store_url() -> str:
 
 @st.cache_resource(show_spinner=False)
 def engine(url: str) -> sa.Engine:
-    """The store, made or migrated where needed. Raises db.engine.StoreError."""
+    """The store for looking: nothing can be written through it. Raises db.engine.StoreError."""
+    return open_view(url)
+
+
+@st.cache_resource(show_spinner=False)
+def writable(url: str) -> sa.Engine:
+    """The store for what an editor does: only dashboard.person gives it away. Raises db.engine.StoreError."""
     return open_store(url)
 
 
@@ -77,10 +83,8 @@ def pulse(url: str) -> Pulse:
     s, f = schema.sources.c, schema.findings.c
     versions = sa.select(s.run_id, sa.func.sum(s.version)).group_by(s.run_id).order_by(s.run_id)
     said = sa.select(f.id, f.state, f.severity, f.resolved_step, f.message).order_by(f.id)
-    newest = [
-        sa.select(sa.func.max(table.c.id)).scalar_subquery()
-        for table in (schema.documents, schema.evaluations, schema.edits)
-    ]
+    grows = (schema.documents, schema.evaluations, schema.edits, schema.flips, schema.outbox, schema.deliveries)
+    newest = [sa.select(sa.func.max(table.c.id)).scalar_subquery() for table in grows]
     with reading(engine(url)) as connection:
         told = hash(tuple(map(tuple, connection.execute(said))))
         noted = hash(tuple(connection.execute(sa.select(*newest)).one()))

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import functools
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,25 @@ def engine_for(url: str) -> sa.Engine:
     return engine
 
 
+@functools.cache
+def view_for(url: str) -> sa.Engine:
+    """The engine of a store that can only be looked at, whoever uses it: the database itself refuses to write."""
+    address = sa.make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser()}")
+    if address.get_backend_name() != "sqlite":
+        return engine_for(url).execution_options(postgresql_readonly=True)
+    if address.database in (None, "", ":memory:"):
+        return engine_for(url)
+    file = f"{Path(address.database or '').absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(file, uri=True, timeout=60, check_same_thread=False)
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
+    event.listen(engine, "connect", _prepare_view)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
 def _forget(connection: sa.Connection) -> None:
     """What was remembered of this transaction's rows (db.points.keyset, db.metrics.ids_of) has never been."""
     if not connection.invalidated:
@@ -69,6 +89,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_view(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA cache_size=-16000")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -118,3 +143,21 @@ def open_store(url: str) -> sa.Engine:
     except (SQLAlchemyError, OSError) as error:
         raise StoreAway(f"{shown(url)}: {error}") from error
     return engine
+
+
+def open_view(url: str) -> sa.Engine:
+    """The engine of a store for looking only; makes or migrates the store first where needed and allowed.
+    Raises StoreError."""
+    try:
+        open_store(url)
+    except StoreAway:
+        view = view_for(url)  # of a file that this user may not write it can still be looked at
+        try:
+            with reading(view) as connection:
+                connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
+        except (StoreError, SQLAlchemyError):
+            view.dispose()
+        else:
+            return view
+        raise
+    return view_for(url)
