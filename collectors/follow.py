@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from collectors import configs, discover, names
 from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
+from collectors.documents.following import Papers
 from collectors.store import keep_config, put, put_torn, take_back, understand
 from collectors.stores import following
 from collectors.stores.contract import StoreProblem, Tracker
@@ -82,6 +83,7 @@ class Collector:
         self._logs: list[Found] = []
         self._configs_read: list[Found] | None = None  # those that the runs have been told of
         self._met: dict[str, dict[str, None]] = {}  # path -> the names by which its trainer was told
+        self.papers = Papers(engine)
         self.places: dict[str, Place] | None = None  # as this collector left them; a stale one fails its claim
 
     def refresh_names(self) -> int:
@@ -96,6 +98,7 @@ class Collector:
         if self.places is None:
             with reading(self.engine) as connection:
                 self.places = places(connection)
+                self.papers.load(connection)
         known, found = self.places, self._walk()
         self._follow_renames(found, known)
         return [(one, known.get(one.name)) for one in found if self._is_news(one, known.get(one.name))]
@@ -138,7 +141,9 @@ class Collector:
     def _is_news(self, found: Found, place: Place | None) -> bool:
         if place is not None:
             return (place.size, place.modified) != (found.size, found.modified)
-        refused = self.refused.get(found.path)
+        paper, refused = self.papers.known.get(found.name), self.refused.get(found.path)
+        if paper is not None:
+            return (paper.size, paper.modified) != (found.size, found.modified)
         return refused is None or (refused.size, refused.modified) != (found.size, found.modified)
 
     def _follow_renames(self, found: Iterable[Found], known: dict[str, Place]) -> None:
@@ -186,6 +191,8 @@ class Collector:
             return report
 
     def _read(self, found: Found, place: Place | None) -> FileReport | None:
+        if place is None and self.papers.take(found):
+            return None
         fmt = discover.formats().get(place.format) if place else discover.recognise(found.path)
         if fmt is None:
             self.refused[found.path] = Refused(found.size, found.modified)

@@ -156,11 +156,34 @@ def evaluations(
     return [Evaluation(**row._mapping) for row in connection.execute(query)]
 
 
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What tells whose a score is."""
+
+    document_id: int
+    run_id: int | None
+    system: str
+    checkpoint: str
+    published: bool
+
+
+def owners(connection: sa.Connection) -> dict[int, Owned]:
+    """evaluation id -> whose it is held to be, and by what one may tell."""
+    query = sa.select(table.c.id, *[table.c[name] for name in Owned.__dataclass_fields__])
+    return {int(row[0]): Owned(*row[1:]) for row in connection.execute(query)}
+
+
 def attach(connection: sa.Connection, owners: Mapping[int, int | None]) -> None:
     """Whose some scores are was learnt (or lost) after they were stored: evaluation id -> run id."""
     if owners:
         to = sa.update(table).where(table.c.id == sa.bindparam("of")).values(run_id=sa.bindparam("whose"))
         connection.execute(to, [{"of": of, "whose": run_id} for of, run_id in owners.items()])
+
+
+def counts(connection: sa.Connection) -> dict[int, int]:
+    """document id -> how many scores it told."""
+    query = sa.select(table.c.document_id, sa.func.count()).group_by(table.c.document_id)
+    return {int(of): int(n) for of, n in connection.execute(query)}
 
 
 def questions_of(connection: sa.Connection, evaluation_ids: Collection[int]) -> dict[int, Questions]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alerts.check import check as judge_runs
 from collectors.follow import Collector, FileReport
 from collectors.lineage import link_runs
-from db import runs
+from db import evaluations, runs
 from db.edits import SHELVES
 from db.engine import reading
 from stepwell import show
@@ -61,6 +61,7 @@ def one_pass(collector: Collector, *, bar: bool = False) -> list[FileReport]:
     reports += collector.read_trackers()
     collector.read_configs()
     link_runs(collector.engine)
+    collector.papers.attach(runs_too=any(reports))
     return [report for report in reports if report is not None]
 
 
@@ -74,7 +75,7 @@ def _follow(collector: Collector) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     click.echo("following; stop with Ctrl-C", err=True)
-    turn = 0
+    turn, told = 0, len(collector.papers.read)
     while not stop.wait(POLL):
         news: list[FileReport] = []
         for found, place in collector.pending():
@@ -83,11 +84,15 @@ def _follow(collector: Collector) -> None:
                 news.append(report)
                 now = report.place
                 click.echo(f"{now.path}: step {now.last_step}, {report.new_points:,} points", err=True)
+        for paper in collector.papers.read[told:]:
+            click.echo(f"{paper.path}: {paper.format}", err=True)
+        told = len(collector.papers.read)
         if (turn := turn + 1) % TRACKERS_EVERY == 0:
             news += collector.read_trackers()
         if collector.read_configs() or news:
             link_runs(collector.engine)
             _judge(collector.engine, news)
+        collector.papers.attach(runs_too=bool(news))
     click.echo("stopped", err=True)
 
 
@@ -106,6 +111,7 @@ def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) ->
     with reading(engine) as connection:
         names = {run.id: run for run in runs.all_runs(connection, {place.run_id for place in every}, shelves=SHELVES)}
         aside = runs.unread_of(connection, [place.id for place in every])
+        documents = _documents(connection, collector)
     files = []
     for place in sorted(every, key=lambda place: place.path):
         torn = [tuple(one) for one in (place.provisional or {}).get("unread", [])]
@@ -117,14 +123,26 @@ def _summary(engine: sa.Engine, collector: Collector, news: list[FileReport]) ->
     refused = sorted(str(path) for path in collector.refused)
     unreadable = [{"path": str(path), "why": why} for path, why in sorted(collector.unreadable.items())]
     counts = {"runs": len(names), "points": sum(fresh.values())}
-    return {"files": files, **counts, "not_logs": refused, "unreadable": unreadable}
+    return {"files": files, **counts, "documents": documents, "not_logs": refused, "unreadable": unreadable}
+
+
+def _documents(connection: sa.Connection, collector: Collector) -> list[dict[str, Any]]:
+    """Every document under the paths; `evaluations` are the scores that it tells."""
+    papers = collector.papers.under([path.resolve() for path in collector.paths])
+    told = evaluations.counts(connection) if papers else {}
+    named = {run.id: run.label for run in runs.all_runs(connection, {p.run_id for p in papers if p.run_id})}
+    return [
+        {"path": paper.path, "kind": paper.kind, "format": paper.format, "run": named.get(paper.run_id or 0)}
+        | {"evaluations": told.get(paper.id, 0), "unread_count": paper.unread, "why": paper.why or None}
+        for paper in sorted(papers, key=lambda paper: paper.path)
+    ]
 
 
 def _tell(summary: dict[str, Any]) -> None:
     files = summary["files"]
     for one in summary["unreadable"]:
         click.secho(f"not read: {one['path']}: {one['why']}", fg="red")
-    if not files:
+    if not files and not summary["documents"]:
         click.echo("No log was recognised here. Formats: verl, TRL, TensorBoard, JSONL, CSV (docs/trainers.md).")
         return
     rows = [
@@ -140,6 +158,7 @@ def _tell(summary: dict[str, Any]) -> None:
     if len(files) > len(rows):
         click.echo(f"… and {len(files) - len(rows)} more")
     click.echo(f"{len(files)} files, {summary['runs']} runs, {summary['points']:,} new points")
+    _tell_documents(summary["documents"])
     for file in files:
         for one in file["unread"][:5]:
             click.secho(f"set aside: {file['path']}:{one['line']}: {one['why']}", fg="yellow")
@@ -149,6 +168,16 @@ def _tell(summary: dict[str, Any]) -> None:
             )
     if summary["not_logs"]:
         click.echo(f"{len(summary['not_logs'])} other files are no logs that Stepwell knows (--json lists them)")
+
+
+def _tell_documents(documents: list[dict[str, Any]]) -> None:
+    scores = sum(one["evaluations"] for one in documents)
+    if documents:
+        plural = "document" if len(documents) == 1 else "documents"
+        click.echo(f"{len(documents)} {plural} beside the logs, {scores:,} evaluations (stepwell evaluations)")
+    for one in documents:
+        if one["unread_count"]:
+            click.secho(f"set aside: {one['path']}: {one['unread_count']:,}, first {one['why']}", fg="yellow")
 
 
 def _step(step: int | None) -> str:

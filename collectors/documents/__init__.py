@@ -1,1 +1,1 @@
-"""Small files beside the logs that hold no points: results of evaluations, expert scores, data sets. One reader each."""
+"""Small files beside the logs that hold no points: results of evaluations, expert scores, data sets; a reader each."""

@@ -68,7 +68,7 @@ def as_reader(module: ModuleType) -> Reader:
     lacking = [name for name in ("NAME", "KIND", "recognises", "read") if not hasattr(module, name)]
     if lacking or module.KIND not in KINDS:
         raise TypeError(f"{module.__name__} is no reader: it lacks {', '.join(lacking) or 'a known KIND'}")
-    return module  # type: ignore[return-value]
+    return module
 
 
 def recognise(sample: Sample) -> Reader | None:
@@ -108,10 +108,10 @@ def others(said: Iterable[tuple[str, Any]]) -> str:
     for name, value in said:
         if value is None or value == "" or not isinstance(value, str | int | float | bool):
             continue
-        value = value[:500] if isinstance(value, str) else value
-        room -= len(str(name)) + len(str(value)) + 6
+        text = str(value)[:500]
+        room -= len(str(name)) + len(text) + 6
         if room < 0:
             break
         odd = isinstance(value, float) and not math.isfinite(value)  # which JSON has no word for
-        kept[str(name)] = str(value) if odd else value
+        kept[str(name)] = text if odd or isinstance(value, str) else value
     return json.dumps(kept, ensure_ascii=False)
