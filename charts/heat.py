@@ -47,7 +47,8 @@ def spec(
     every: each so many columns is named on the axis.
     """
     scale: Spec = {"range": [look.surface, look.runs[0]], "zero": True} | ({"domainMax": top} if top else {})
-    shade: Spec = {"field": "value", "type": "quantitative", "title": value, "scale": scale}
+    legend: Spec = {"orient": "bottom", "direction": "horizontal", "gradientLength": 140, "gradientThickness": 8}
+    shade: Spec = {"field": "value", "type": "quantitative", "title": value, "scale": scale, "legend": legend}
     ticks: Spec = {"labelAngle": 0, "labelExpr": f"toNumber(datum.value) % {every} == 0 ? datum.label : ''"}
     place: Spec = {
         "x": {"field": "across", "type": "ordinal", "title": across, "sort": None, "axis": ticks if every > 1 else {}},

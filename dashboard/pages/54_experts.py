@@ -15,6 +15,11 @@ from dashboard import data, parts, state
 from dashboard.words import number, plain
 
 SHARES = ("0.05", "0.1", "0.2", "0.3", "0.4", "0.5", "0.8")
+HELP = {
+    "dead experts": "less than a tenth of an equal share of the tokens",
+    "fullest layer": "largest share over the mean share, less 1; 0 is even",
+    "evenness": "entropy of the shares over its maximum, mean of the layers",
+}
 MOST = 6  # heat maps on the page
 
 
@@ -98,9 +103,8 @@ def summary(told: Experts) -> None:
         hide_index=True,
         height="content",
         column_config={
-            "dead experts": st.column_config.Column(help="less than a tenth of an equal share of the tokens"),
-            "fullest layer": st.column_config.Column(help="largest share over the mean share, less 1; 0 is even"),
-            "evenness": st.column_config.Column(help="entropy of the shares over its maximum, mean of the layers"),
+            name: st.column_config.Column(help=HELP.get(name), alignment="right")
+            for name in ("chosen", "tuned", "config agrees", *HELP)
         },
     )
 

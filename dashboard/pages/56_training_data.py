@@ -12,6 +12,12 @@ from dashboard import data, parts, state
 from dashboard.words import listed, plain, several
 
 FEW = ("2", "3", "5", "10", "15")
+HELP = {
+    "repeated": "a prompt that stood before, but for case and white space",
+    "never solved": "pass rate 0 in the file: no gradient comes from them",
+    "always solved": "pass rate 1 in the file: no gradient comes from them",
+    "in test": "the same prompt, but for case and white space, in the test split",
+}
 MANY = 40  # tests; problems with more are one bar
 
 
@@ -65,23 +71,22 @@ def sources(one: TrainingSet) -> None:
         hide_index=True,
         height="content",
         column_config={
-            "repeated": st.column_config.Column(help="a prompt that stood before, but for case and white space"),
-            "never solved": st.column_config.Column(help="pass rate 0 in the file: no gradient comes from them"),
-            "always solved": st.column_config.Column(help="pass rate 1 in the file: no gradient comes from them"),
-            "in test": st.column_config.Column(help="the same prompt, but for case and white space, in the test split"),
+            name: st.column_config.Column(help=HELP.get(name), alignment="right")
+            for name in row(one.total, one.few)
+            if name != "source"
         },
     )
     st.caption("A dash: the file does not say. Paraphrases of test problems are not found.")
 
 
-def row(source: Source, few: int) -> dict[str, str | int]:
+def row(source: Source, few: int) -> dict[str, str]:
     def told(count: float | None) -> str:
         return "–" if count is None else f"{count:,.0f}"
 
     return {
         "source": source.name,
-        "problems": source.problems,
-        "repeated": source.repeated,
+        "problems": f"{source.problems:,}",
+        "repeated": f"{source.repeated:,}",
         "tests (median)": "–" if source.tests_median is None else f"{source.tests_median:g}",
         f"below {few} tests": told(source.few),
         "no solution": told(source.without_solution),
