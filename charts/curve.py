@@ -7,7 +7,7 @@ grows: the page replaces the data of the view that stands, and zoom and selectio
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ OLD = "superseded"
 EXTRAS = frozenset({"band", "mark", "level", "edge", "dot"})
 LANES = 4  # names of findings stand in so many lines below each other
 SPARSE = 80  # a curve of fewer points shows each of them as a dot
+FENCE = 3.0  # interquartile ranges beyond the quartiles: "far out" by Tukey, Exploratory Data Analysis, 1977
+ODD = ("NaN", "+inf", "−inf", "≤ 0", "trimmed above", "trimmed below")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Curve:
     y: as it should be read off the axis; may be NaN or +-inf.
     segment: the attempt that wrote the point; lines do not cross from one to another.
     live: False where a later attempt has superseded the point.
+    path: x goes to and fro, so the points are joined in the order of their steps, not of x.
     key: the run's, stable; label: what the legend says, must differ between the curves of one chart.
     """
 
@@ -49,6 +52,7 @@ class Curve:
     steps: Ints
     segment: Ints
     live: Bools
+    path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,16 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What is drawn: the rows for the chart, and how many of how many points they show."""
+    """What is drawn: the rows for the chart, and how many of how many points they show.
+
+    odd: how many stand on the frame, by why (one of ODD). left_out: how many a log x has no place for.
+    """
 
     rows: pd.DataFrame
     drawn: int
     points: int
     odd: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def extras(self) -> frozenset[str]:
@@ -107,7 +115,9 @@ def table(
     *,
     columns: int = 400,
     log: bool = False,
+    log_x: bool = False,
     time: bool = False,
+    trim: bool = False,
     window: Window | None = None,
     bands: Sequence[Band] = (),
     marks: Sequence[Mark] = (),
@@ -115,11 +125,14 @@ def table(
 ) -> Table:
     """The rows of one chart. columns: pixel columns to thin to. log: of y. time: x are seconds since the epoch.
 
+    log_x: pixel columns are even in log x, and what is not above 0 has no place; it is counted.
+    trim: points far outside of their own curve's quartiles become marks on the frame, and are counted.
     window: the part of x that is looked at; it gets as many columns again as the whole.
     """
-    view = _View(columns, log, window)
+    view = _View(columns, log, window, log_x, trim)
     parts: list[Row] = []
-    drawn, points, odd = 0, 0, {"NaN": 0, "+inf": 0, "−inf": 0, "≤ 0": 0}
+    drawn, points, odd = 0, 0, dict.fromkeys(ODD, 0)
+    left_out = sum(int((c.x <= 0).sum()) for c in curves) if log_x else 0
     for curve in curves:
         for kind, row in _pieces(curve, smoothing, view):
             parts.append(row)
@@ -128,11 +141,11 @@ def table(
                 odd[str(row["shape"])] += int(str(row.pop("count")))
         points += len(curve.x)
     end = max((float(np.nanmax(c.x)) for c in curves if np.isfinite(c.x).any()), default=0.0)
-    parts += [_row("band", x=b.start, x2=b.stop, value=b.text) for b in bands]
-    parts += _mark_rows(marks, end)
+    parts += [_row("band", x=b.start, x2=b.stop, value=b.text) for b in bands if b.start > 0 or not log_x]
+    parts += _mark_rows([m for m in marks if m.x > 0 or not log_x], end)
     parts += [_row("level", y=level.y, value=level.text) for level in levels]
     frame = _frame(parts, time)
-    return Table(frame, drawn, points, {name: count for name, count in odd.items() if count})
+    return Table(frame, drawn, points, {name: count for name, count in odd.items() if count}, left_out)
 
 
 def _mark_rows(marks: Sequence[Mark], end: float) -> list[Row]:
@@ -172,34 +185,61 @@ class _View:
     columns: int
     log: bool
     window: Window | None
+    log_x: bool
+    trim: bool
+
+    def placed(self, x: Floats) -> Bools:
+        return np.isfinite(x) & ((x > 0) | (not self.log_x))
 
     def can_show(self, y: Floats) -> Bools:
         return np.isfinite(y) & ((y > 0) | (not self.log))
 
-    def thin(self, at: Ints, x: Floats, y: Floats, columns: int) -> Ints:
-        """Of the positions `at`, those to draw, in order of x."""
+    def fence(self, y: Floats) -> Window:
+        """Between which two values of a curve's points, all of them showable, nothing is trimmed."""
+        if not self.trim or not len(y):
+            return -np.inf, np.inf
+        low, high = np.quantile(np.log(y) if self.log else y, [0.25, 0.75])
+        if not high > low:
+            return -np.inf, np.inf
+        reach = FENCE * (high - low)
+        return (float(np.exp(low - reach)), float(np.exp(high + reach))) if self.log else (low - reach, high + reach)
+
+    def thin(self, at: Ints, x: Floats, y: Floats, columns: int, *, path: Ints | None = None) -> Ints:
+        """Of the positions `at`, those to draw, in order of x; path: steps (n,) of a curve that goes in their order."""
+        if path is not None:
+            return self._along(at, x, y, columns, path)
         at = at[np.argsort(x[at], kind="stable")]
-        kept = at[extremes(x[at], y[at], columns)]
+        kept = at[extremes(x[at], y[at], columns, log=self.log_x)]
         if self.window is None or len(kept) == len(at):
             return kept
         seen = at[(x[at] >= self.window[0]) & (x[at] <= self.window[1])]
-        both = np.union1d(kept, seen[extremes(x[seen], y[seen], columns)]) if len(seen) else kept
+        both = np.union1d(kept, seen[extremes(x[seen], y[seen], columns, log=self.log_x)]) if len(seen) else kept
         return both[np.argsort(x[both], kind="stable")]
+
+    def _along(self, at: Ints, x: Floats, y: Floats, columns: int, steps: Ints) -> Ints:
+        """In order of the steps, with the extremes of x and of y of every stretch, which is a column of the steps."""
+        at = at[np.argsort(steps[at], kind="stable")]
+        when = steps[at].astype(np.float64)
+        each = [extremes(when, values[at], columns // 2) for values in (x, y)]
+        return at[np.union1d(*each)]
 
 
 def _pieces(curve: Curve, smoothing: Smoothing, view: _View) -> Iterator[tuple[str, Row]]:
     """The curve as rows: raw line by attempt, superseded attempts, smoothing over the live line, marks on the edge."""
-    placed = np.isfinite(curve.x)
+    placed = view.placed(curve.x)
     plain = placed & view.can_show(curve.y)
+    fence = view.fence(curve.y[plain & curve.live])
+    plain &= (curve.y >= fence[0]) & (curve.y <= fence[1])
     for live, kind in ((True, RAW), (False, OLD)):
         mine = plain & (curve.live == live)
         for segment in np.unique(curve.segment[mine]).tolist():
-            at = view.thin(np.flatnonzero(mine & (curve.segment == segment)), curve.x, curve.y, view.columns)
+            these = np.flatnonzero(mine & (curve.segment == segment))
+            at = view.thin(these, curve.x, curve.y, view.columns, path=curve.steps if curve.path else None)
             shape = "dot" if kind == RAW and mine.sum() <= SPARSE else None
             yield kind, _line(curve, kind, f"{curve.key}/{segment}", at, curve.y, shape)
     if smoothing.kind != "none":
-        yield from _smoothed(curve, placed & curve.live, smoothing, view)
-    yield from _edges(curve, placed, view)
+        yield from _smoothed(curve, plain & curve.live if view.trim else placed & curve.live, smoothing, view)
+    yield from _edges(curve, placed, view, fence)
 
 
 def _line(curve: Curve, kind: str, part: str, at: Ints, y: Floats, shape: str | None) -> Row:
@@ -212,20 +252,26 @@ def _smoothed(curve: Curve, mine: Bools, smoothing: Smoothing, view: _View) -> I
     at = at[np.argsort(curve.steps[at], kind="stable")]
     bold = np.full(len(curve.y), np.nan)
     bold[at] = smooth(curve.steps[at], curve.y[at], smoothing)
-    at = view.thin(at[view.can_show(bold[at])], curve.x, bold, view.columns // 2)
+    if curve.path:  # a noisy x would make a scribble of the line: it is smoothed as well
+        curve = replace(curve, x=curve.x.copy())
+        curve.x[at] = smooth(curve.steps[at], curve.x[at], smoothing)
+    path = curve.steps if curve.path else None
+    at = view.thin(at[view.can_show(bold[at])], curve.x, bold, view.columns // 2, path=path)
     if len(at):
         yield smoothing.name, _line(curve, smoothing.name, curve.key, at, bold, None)
 
 
-def _edges(curve: Curve, placed: Bools, view: _View) -> Iterator[tuple[str, Row]]:
+def _edges(curve: Curve, placed: Bools, view: _View, fence: Window) -> Iterator[tuple[str, Row]]:
     """What has no place on the axis stands on the frame: +inf above; -inf, NaN and what a log axis lacks below."""
     kinds = {"NaN": np.isnan(curve.y), "+inf": curve.y == np.inf, "−inf": curve.y == -np.inf}
     if view.log:
         kinds["≤ 0"] = (curve.y <= 0) & np.isfinite(curve.y)
+    shown = view.can_show(curve.y)
+    kinds |= {"trimmed above": shown & (curve.y > fence[1]), "trimmed below": shown & (curve.y < fence[0])}
     for shape, hit in kinds.items():
         at = np.flatnonzero(placed & hit)
         at = at[np.argsort(curve.x[at], kind="stable")]
-        thin = at[one_each(curve.x[at], view.columns)]
+        thin = at[one_each(curve.x[at], view.columns, log=view.log_x)]
         if len(thin):
             named = {"curve": curve.label, "part": curve.key, "tone": curve.colour, "shape": shape, "count": len(at)}
             values = [str(value) for value in curve.y[thin].tolist()]

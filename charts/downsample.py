@@ -28,11 +28,11 @@ def extremes(x: Floats, y: Floats, columns: int, *, log: bool = False) -> Ints:
     return np.unique(np.concatenate([[0, n - 1], order[starts], order[ends]]))
 
 
-def one_each(x: Floats, columns: int) -> Ints:
+def one_each(x: Floats, columns: int, *, log: bool = False) -> Ints:
     """Positions of the first point in every pixel column: for marks that only say "here"."""
     if len(x) <= columns:
         return np.arange(len(x))
-    return np.unique(_columns(x, columns), return_index=True)[1]
+    return np.unique(_columns(np.log(x) if log else x, columns), return_index=True)[1]
 
 
 def _columns(x: Floats, columns: int) -> Ints:

@@ -30,7 +30,14 @@ LOG_NUMBER = (
     f" ? '' : {NUMBER}"
 )
 PERCENT = "format(datum.value, '.3~p')"
-EDGES = {"NaN": "triangle-right", "+inf": "triangle-up", "−inf": "triangle-down", "≤ 0": "triangle-left"}
+EDGES = {
+    "NaN": "triangle-right",
+    "+inf": "triangle-up",
+    "−inf": "triangle-down",
+    "≤ 0": "triangle-left",
+    "trimmed above": "diamond",
+    "trimmed below": "diamond",
+}
 USUAL = Smoothing()
 TONE: Spec = {"field": "tone", "type": "nominal", "scale": None}
 
@@ -39,6 +46,8 @@ TONE: Spec = {"field": "tone", "type": "nominal", "scale": None}
 class Style:
     """How a chart is drawn, apart from its data. unit: of y; "fraction" is shown in percent.
 
+    log: of y; log_x: of x. trim: points far outside of their curve's quartiles go to the frame.
+    path: a curve may go to and fro in x: points are joined in the order of their steps.
     keys: whether the legend names the curves; a page with a legend of its own leaves them out.
     columns: pixel columns that the curves are thinned to. height: px.
     """
@@ -48,6 +57,9 @@ class Style:
     x_title: str = "step"
     time: bool = False
     log: bool = False
+    log_x: bool = False
+    trim: bool = False
+    path: bool = False
     smoothing: Smoothing = USUAL
     height: int = 225
     columns: int = 400
@@ -81,6 +93,7 @@ def rows(
 ) -> Table:
     """The data of the chart: see charts.curve.table."""
     how: Spec = {"columns": style.columns, "log": style.log, "time": style.time, "window": window}
+    how |= {"log_x": style.log_x and not style.time, "trim": style.trim}
     return table(curves, style.smoothing, **how, bands=bands, marks=marks, levels=levels)
 
 
@@ -93,7 +106,8 @@ def note(drawn: Table, attempts: str = "") -> str:
     """The small print: "drawn 1,964 of 20,000 points · attempt 2 of 2 · 3 NaN on the frame"."""
     parts = [f"drawn {drawn.drawn:,} of {drawn.points:,} points" if drawn.points else "no points"]
     parts += [attempts] if attempts else []
-    parts += [f"{count:,} {name} on the frame" for name, count in drawn.odd.items()]
+    parts += [f"{count:,} {name}{'' if 'trim' in name else ' on the frame'}" for name, count in drawn.odd.items()]
+    parts += [f"{drawn.left_out:,} left out: a log axis has no place for x ≤ 0"] if drawn.left_out else []
     return " · ".join(parts)
 
 
@@ -144,8 +158,9 @@ def _x(style: Style) -> Spec:
     axis: Spec = {"title": style.x_title, "titleAnchor": "start", "tickCount": 6, "labelFlush": True}
     if style.time:
         return {"field": "x", "type": "temporal", "scale": {"type": "utc", "nice": False}, "axis": axis}
-    scale = {"nice": False, "zero": False}
-    return {"field": "x", "type": "quantitative", "scale": scale, "axis": {**axis, "labelExpr": NUMBER}}
+    scale: Spec = {"type": "log", "nice": False} if style.log_x else {"nice": False, "zero": False}
+    label = LOG_NUMBER.replace("'y'", "'x'") if style.log_x else NUMBER
+    return {"field": "x", "type": "quantitative", "scale": scale, "axis": {**axis, "labelExpr": label}}
 
 
 def _y(style: Style) -> Spec:
@@ -173,6 +188,8 @@ def _line(style: Style, curves: Names, kinds: Sequence[str]) -> Spec:
     mark = {"type": "line", "strokeJoin": "round", "clip": True}
     part = {"field": "part", "type": "nominal"}
     where = {"x": _x(style), "y": _y(style), "detail": part}
+    if style.path:
+        where["order"] = {"field": "step", "type": "quantitative"}
     return _layer(_kind_is(*kinds), mark, {**where, "color": _colour(style, curves), **_weight(style, curves)})
 
 

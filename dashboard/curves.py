@@ -16,30 +16,57 @@ from db.findings import Finding
 from db.series import Series
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-X = {"step": "step", "tokens": "tokens", "hours": "hours since the first record", "time": "time (UTC)"}
-NEEDED = ("tokens_total", "tokens_per_step", "time_step", "context_limit")  # what x and the stages are made of
+X = {
+    "step": "step",
+    "tokens": "tokens",
+    "hours": "hours since the first record",
+    "gpu": "GPU-hours",
+    "time": "time (UTC)",
+    "epoch": "epoch",
+}
+METRIC = "metric:"  # x=metric:<name>: any metric of the run, by the name under which it is logged
+CHOSEN = "the metric on x"  # its key among the known curves
+NEEDED = ("tokens_total", "tokens_per_step", "time_step", "context_limit", "epoch")  # what x and stages are made of
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The chosen x of one run. kind: a key of X; start: wall time of its first record.
+    """The chosen x of one run. kind: a key of X, or METRIC and a name; start: wall time of its first record.
 
-    total: for tokens and hours, what stands at each step where the log does not say it per record: (steps, x).
+    total: for tokens, hours and epochs, what stands at each step where the log does not say it per record: (steps, x).
+    gpus: how many the run uses, None where its config does not say: then GPU-hours are hours, and the title says so.
+    metric: the curve that is x.
     """
 
     kind: str
     start: float = float("nan")
     total: tuple[Floats, Floats] | None = None
+    gpus: int | None = None
+    metric: Series | None = None
+
+    @property
+    def title(self) -> str:
+        """What stands under the axis, with its unit."""
+        if self.kind == "gpu" and self.gpus is None:
+            return "hours (number of GPUs unknown)"
+        if self.metric is not None:
+            unit = self.metric.metric.unit if self.metric.metric.scale == 1 else None
+            return f"{self.metric.metric.name} ({unit})" if unit else self.metric.metric.name
+        return X.get(self.kind, "step")
 
     def place(self, curve: Series) -> Floats:
         """x (n,) of every point of a curve; NaN where it is not known."""
+        if self.metric is not None:
+            return _where_logged(curve, self.metric)
+        each = float(self.gpus or 1) if self.kind == "gpu" else 1.0
         if self.total is not None:
-            return np.interp(curve.steps, *self.total)
+            return np.interp(curve.steps, *self.total) * each
         if self.kind == "time":
             return curve.walls
-        if self.kind == "hours":
-            return (curve.walls - self.start) / 3600.0
+        if self.kind in ("hours", "gpu"):
+            return (curve.walls - self.start) / 3600.0 * each
         return curve.steps.astype(np.float64) if self.kind == "step" else np.full(len(curve), np.nan)
 
     def of_step(self, step: float, curve: Series) -> float:
@@ -49,20 +76,44 @@ class Axis:
         return float(known.min()) if len(known) else float("nan")
 
 
-def axis(kind: str, run_id: int, known: Mapping[tuple[int, str], Series]) -> Axis:
-    """The x of a run. known: curves of the run, its NEEDED quantities among them.
+def _where_logged(curve: Series, metric: Series) -> Floats:
+    """What the metric said in the record of each point: of its attempt, else in the live line; NaN where nothing."""
+    x = _look_up(curve.steps, metric.steps[metric.live], metric.values[metric.live])
+    x[~curve.live] = np.nan
+    span = 1 + max(int(curve.steps.max(initial=0)), int(metric.steps.max(initial=0)))
+    own = _look_up(curve.attempts * span + curve.steps, metric.attempts * span + metric.steps, metric.values)
+    return np.where(np.isfinite(own), own, x)
+
+
+def _look_up(wanted: Ints, keys: Ints, values: Floats) -> Floats:
+    found = np.full(len(wanted), np.nan)
+    if len(keys):
+        order = np.argsort(keys, kind="stable")
+        at = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
+        same = keys[at] == wanted
+        found[same] = values[at[same]]
+    return found
+
+
+def axis(kind: str, run_id: int, known: Mapping[tuple[int, str], Series], gpus: int | None = None) -> Axis:
+    """The x of a run. known: curves of the run, its NEEDED quantities and the metric on x (CHOSEN) among them.
 
     Where the log carries no times, hours are added up from the time that each step took.
     """
+    if kind.startswith(METRIC):
+        on_x = known.get((run_id, CHOSEN))
+        return Axis(kind, metric=on_x) if on_x is not None else Axis("step")
     walls = _walls(run_id, known)
     start = float(walls.min()) if len(walls) else float("nan")
     if kind == "tokens":
         return Axis(
             kind, start, _total(known.get((run_id, "tokens_total")), 1.0) or _sum(known, run_id, "tokens_per_step")
         )
-    if kind == "hours" and not timed(run_id, known):
-        return Axis(kind, start, _sum(known, run_id, "time_step", 3600.0))
-    return Axis(kind, start)
+    if kind == "epoch":
+        return Axis(kind, start, _total(known.get((run_id, "epoch")), 1.0))
+    if kind in ("hours", "gpu") and not timed(run_id, known):
+        return Axis(kind, start, _sum(known, run_id, "time_step", 3600.0), gpus)
+    return Axis(kind, start, gpus=gpus)
 
 
 def timed(run_id: int, known: Mapping[tuple[int, str], Series]) -> bool:
@@ -95,9 +146,15 @@ def _sum(
 
 def curve(series: Series, axis: Axis, *, label: str, run_id: int, colour: str) -> Curve:
     """A curve for the chart."""
-    return Curve(
-        label, str(run_id), colour, axis.place(series), series.values, series.steps, series.attempts, series.live
-    )
+    x = axis.place(series)
+    path = axis.metric is not None and _to_and_fro(x[series.live])
+    return Curve(label, str(run_id), colour, x, series.values, series.steps, series.attempts, series.live, path)
+
+
+def _to_and_fro(x: Floats) -> bool:
+    """Does x, in the order of its steps, both grow and shrink?"""
+    moves = np.diff(x[np.isfinite(x)])
+    return bool((moves > 0).any() and (moves < 0).any())
 
 
 def marks(

@@ -72,6 +72,16 @@ def page(question: str) -> One:
     return One(run, about, data.found(data.store_url(), (run.id,), now.all), now, runs, answer)
 
 
+def verdicts(question: str) -> One:
+    """The head of the first page about a run: its name, how it trains, what is wrong with it, the other pages."""
+    run, runs, now = chosen(question)
+    about = data.about(data.store_url(), run.id, now.versions.get(run.id, 0))
+    found = data.found(data.store_url(), (run.id,), now.all)
+    show(run, about, found, now, runs)
+    links(run, runs)
+    return One(run, about, found, now, runs, st.container())
+
+
 def chosen(question: str) -> tuple[Run, list[Run], data.Pulse]:
     """The run of the address, every run, and how far the store is; without a run the page ends with what to do."""
     url = data.store_url()

@@ -32,7 +32,8 @@ def numbers(name: str) -> list[int]:
     return [int(part) for part in read(name).split(",") if part.isascii() and part.isdigit() and len(part) < 18]
 
 
-def _bind(name: str, value: object, encode: Callable[[Any], str], default: str) -> dict[str, Any]:
+def bind(name: str, value: object, encode: Callable[[Any], str], default: str) -> dict[str, Any]:
+    """The arguments that tie any widget to the address: it shows `value` and writes `encode(choice)`."""
     key = f"w_{name}"
     st.session_state[key] = value
 
@@ -46,25 +47,25 @@ def one_of(name: str, options: Sequence[str], default: str) -> tuple[str, dict[s
     """The chosen option and the arguments that tie a selectbox or segmented control to it."""
     value = read(name, default)
     value = value if value in options else default
-    return value, _bind(name, value, lambda v: v or default, default)
+    return value, bind(name, value, lambda v: v or default, default)
 
 
 def flag(name: str, default: bool = False) -> dict[str, Any]:
     """The arguments that tie a toggle to the address."""
     given = {"1": True, "0": False}.get(read(name), default)
-    return _bind(name, given, lambda v: "1" if v else "0", "1" if default else "0")
+    return bind(name, given, lambda v: "1" if v else "0", "1" if default else "0")
 
 
 def text(name: str) -> dict[str, Any]:
     """The arguments that tie a text input to the address."""
-    return _bind(name, read(name)[:200], lambda v: (v or "")[:200], "")
+    return bind(name, read(name)[:200], lambda v: (v or "")[:200], "")
 
 
 def page_number(name: str, pages: int) -> dict[str, Any]:
     """The arguments that tie a pagination to the address."""
     given = read(name)
     value = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 1
-    return _bind(name, min(max(value, 1), max(pages, 1)), str, "1")
+    return bind(name, min(max(value, 1), max(pages, 1)), str, "1")
 
 
 def some_of(name: str, options: Sequence[T], default: Sequence[T], encode: Callable[[T], str]) -> dict[str, Any]:
@@ -75,4 +76,4 @@ def some_of(name: str, options: Sequence[T], default: Sequence[T], encode: Calla
     if given and not chosen:
         chosen = list(default)
     usual = ",".join(encode(option) for option in default)
-    return _bind(name, chosen, lambda v: ",".join(encode(option) for option in v), usual)
+    return bind(name, chosen, lambda v: ",".join(encode(option) for option in v), usual)

@@ -1,0 +1,72 @@
+"""The pages about one run, beside its curves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.browser import collect
+from tests.test_dashboard_apptest import drawn, page, run_id, shown, small_store, text
+
+__all__ = ["small_store"]
+
+
+def logged(folder: Path, name: str, rows: list[dict[str, float]]) -> None:
+    """A log of verl's file logger under folder/lab."""
+    path = folder / "lab" / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"step": step, "data": row}) + "\n" for step, row in enumerate(rows, 1)]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+# -- the metric explorer
+
+
+def test_all_metrics_are_found_by_regex_group_and_page(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = run_id(small_store, "calm")
+    test = shown(page("metrics"), small_store, monkeypatch, run=calm)
+    assert "12 metrics in 5 groups; 12 with a meaning that Stepwell knows" in text(test).replace("\\", "")
+    assert drawn(test) == 9
+    assert drawn(shown(page("metrics"), small_store, monkeypatch, run=calm, page="2")) == 3
+    assert drawn(shown(page("metrics"), small_store, monkeypatch, run=calm, m="^timing_s/(gen|step)$")) == 2
+    assert drawn(shown(page("metrics"), small_store, monkeypatch, run=calm, m="entropy_token")) == 1  # by its meaning
+    assert drawn(shown(page("metrics"), small_store, monkeypatch, run=calm, group="critic")) == 2
+    assert drawn(shown(page("metrics"), small_store, monkeypatch, run=calm, m="(unclosed")) == 0
+
+
+def test_pinned_metrics_stay_in_sight(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = run_id(small_store, "calm")
+    test = shown(page("metrics"), small_store, monkeypatch, run=calm, group="timing_s")
+    next(button for button in test.button if button.label == "pin").click().run()
+    assert test.query_params["pin"]
+    found = shown(page("metrics"), small_store, monkeypatch, run=calm, m="grad_norm", pin=test.query_params["pin"])
+    assert drawn(found) == 2
+
+
+def test_any_metric_may_be_x(small_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = run_id(small_store, "calm")
+    for x, said in (
+        ("metric:actor/entropy", "joined in the order of their steps"),
+        ("gpu", "does not say how many GPUs"),
+        ("epoch", "logs no epochs"),
+        ("metric:", ""),
+        ("metric:none of them", ""),
+    ):
+        test = shown(page("run"), small_store, monkeypatch, run=calm, x=x, logx="1", trim="1")
+        assert "stumbled" not in text(test)
+        assert said in text(test)
+
+
+def test_a_run_of_five_thousand_metrics_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {f"layer_{i // 50}/head_{i % 50}/entropy": float(i) for i in range(5_000)}
+    logged(tmp_path / "runs", "wide", [row, row])
+    store = f"sqlite:///{tmp_path / 's.db'}"
+    collect(store, tmp_path / "runs")
+    test = shown(page("metrics"), store, monkeypatch, m="layer_7/head_1[0-4]/")
+    assert drawn(test) == 5
+    assert "5,000 metrics in 100 groups" in text(test).replace("\\", "")
+    inside = shown(page("metrics"), store, monkeypatch, group="layer_7")
+    assert "50 metrics" in text(inside)
+    assert drawn(inside) == 9
