@@ -134,6 +134,19 @@ def backtest(store: str | None, paths: Sequence[Path], as_json: bool) -> None:
 
 @cli.command()
 @with_store
+@click.option("--run", multiple=True, help="Only scores of this run; repeatable.")
+@click.option("--benchmark", help="Only scores on this benchmark.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def evaluations(store: str | None, run: Sequence[str], benchmark: str | None, as_json: bool) -> None:
+    """List every score: of result files, of published systems, of the runs' own validations."""
+    from stepwell import scoring
+
+    engine, _settings = opened({"store": store})
+    scoring.tell(engine, run, benchmark, as_json=as_json)
+
+
+@cli.command()
+@with_store
 @click.argument("run", nargs=-1)
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; standard output otherwise.")
