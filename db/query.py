@@ -9,13 +9,40 @@ import sqlalchemy as sa
 
 from db import export
 from db.runs import all_runs
-from db.schema import attempts, config, findings, latest, lineage, metrics, projects, runs, settings, sources, unread
+from db.schema import (
+    attempts,
+    config,
+    documents,
+    evaluations,
+    findings,
+    latest,
+    lineage,
+    metrics,
+    projects,
+    runs,
+    settings,
+    sources,
+    unread,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
-TABLES = (projects, runs, sources, attempts, unread, metrics, config, settings, lineage, findings)
-HIDDEN = {"memory", "provisional", "version", "head", "mark"}  # a reader's own bookkeeping
+TABLES = (
+    projects,
+    runs,
+    sources,
+    attempts,
+    unread,
+    metrics,
+    config,
+    settings,
+    lineage,
+    findings,
+    documents,
+    evaluations,
+)
+HIDDEN = {"memory", "provisional", "version", "head", "mark", "content"}  # a reader's own bookkeeping
 
 
 class BadQuery(Exception):
@@ -24,7 +51,7 @@ class BadQuery(Exception):
 
 def query(connection: sa.Connection, sql: str) -> duckdb.DuckDBPyRelation:
     """The result of one SELECT over projects, runs, sources, attempts, unread, metrics, points, config, settings,
-    lineage, findings. `points` is the live line, `history` every attempt (both with the columns of the export).
+    lineage, findings, documents, evaluations. `points` is the live line, `history` every attempt (both with the columns of the export).
 
     Raises BadQuery.
     """

@@ -87,13 +87,92 @@ def collect(
 
 @cli.command()
 @with_store
+@click.option("--filter", "wanted", default="", help="Such as: trainer:verl reward_mean>0.5 -state:live config.lr<1e-5")
+@click.option("--tag", "tags", multiple=True, help="Only runs with this tag.")
+@click.option("--archived", is_flag=True, help="Those that were archived.")
+@click.option("--deleted", is_flag=True, help="Those that were deleted, and can be restored.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-def runs(store: str | None, as_json: bool) -> None:
+def runs(store: str | None, wanted: str, tags: Sequence[str], archived: bool, deleted: bool, as_json: bool) -> None:
     """List the runs with their newest step, age, reward and entropy."""
     from stepwell import listing
 
     engine, _settings = opened({"store": store})
-    listing.runs(engine, as_json=as_json)
+    shelf = "deleted" if deleted else "archived" if archived else ""
+    listing.runs(engine, wanted, tags, shelf, as_json=as_json)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@with_store
+@click.option("--who", help="Your name (the login).")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="RUN… +TAG -TAG…")
+def tag(store: str | None, words: Sequence[str], who: str | None) -> None:
+    """Give runs a tag (+paper), or take one away (-draft)."""
+    from stepwell import editing
+
+    engine, _settings = opened({"store": store})
+    editing.tag(engine, words, who)
+
+
+@cli.command()
+@with_store
+@click.option("--who", help="Your name (the login).")
+@click.argument("run")
+@click.argument("text", required=False)
+def note(store: str | None, run: str, text: str | None, who: str | None) -> None:
+    """Write down TEXT about RUN, in place of what stood there; without TEXT, show it."""
+    from stepwell import editing
+
+    engine, _settings = opened({"store": store})
+    editing.note(engine, run, text, who)
+
+
+@cli.command()
+@with_store
+@click.option("--who", help="Your name (the login).")
+@click.argument("run", nargs=-1, required=True)
+def archive(store: str | None, run: Sequence[str], who: str | None) -> None:
+    """Put runs out of the lists; what their logs say goes on being stored."""
+    from stepwell import editing
+
+    engine, _settings = opened({"store": store})
+    editing.archive(engine, run, who)
+
+
+@cli.command()
+@with_store
+@click.option("--who", help="Your name (the login).")
+@click.argument("run", nargs=-1, required=True)
+def delete(store: str | None, run: Sequence[str], who: str | None) -> None:
+    """Put runs out of sight and judgement until somebody restores them; no point is lost."""
+    from stepwell import editing
+
+    engine, _settings = opened({"store": store})
+    editing.delete(engine, run, who)
+
+
+@cli.command()
+@with_store
+@click.option("--who", help="Your name (the login).")
+@click.argument("run", nargs=-1, required=True)
+def restore(store: str | None, run: Sequence[str], who: str | None) -> None:
+    """Bring runs back that were archived or deleted."""
+    from stepwell import editing
+
+    engine, _settings = opened({"store": store})
+    editing.restore(engine, run, who)
+
+
+@cli.command()
+@with_store
+@click.argument("run", nargs=-1)
+@click.option("--limit", type=int, default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def edits(store: str | None, run: Sequence[str], limit: int, as_json: bool) -> None:
+    """Show what people did: who, when, what, to which run."""
+    from stepwell import editing
+
+    engine, _settings = opened({"store": store})
+    editing.history(engine, run, limit, as_json=as_json)
 
 
 @cli.command()
@@ -151,11 +230,15 @@ def evaluations(store: str | None, run: Sequence[str], benchmark: str | None, as
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; standard output otherwise.")
 @click.option("--history", is_flag=True, help="Every attempt, not only the live line.")
-def export(store: str | None, run: Sequence[str], form: str, output: Path | None, history: bool) -> None:
+@click.option("--evaluations", "scores", is_flag=True, help="The scores instead of the points, a row each.")
+def export(store: str | None, run: Sequence[str], form: str, output: Path | None, history: bool, scores: bool) -> None:
     """Write points as long rows (all runs, or the named ones)."""
-    from stepwell import exporting
+    from stepwell import exporting, scoring
 
     engine, _settings = opened({"store": store})
+    if scores:
+        scoring.export(engine, run, form, output)
+        return
     exporting.export(engine, run, form, output, history=history)
 
 
