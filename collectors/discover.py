@@ -26,11 +26,12 @@ SKIPPED_FOLDERS = {
     ".venv",
     "venv",
     "node_modules",
-    "mlruns",
     "__pycache__",
     ".cache",
     ".mypy_cache",
 }
+STORES = frozenset(["mlruns"])
+"""Folders that are read as a tracker's store, not file by file."""
 SKIPPED_ENDINGS = (
     ".py .md .so .o .a .pt .pth .bin .safetensors .ckpt .npy .npz .parquet .arrow .png .jpg .jpeg .gif .svg .pdf .mp4 "
     ".zip .tar .whl .db .db-wal .db-shm .sqlite .pkl .lock .html .css .js .ts"
@@ -82,21 +83,26 @@ def formats() -> dict[str, Format]:
     return {module.NAME: as_format(module) for module in modules}
 
 
-def walk(paths: Sequence[Path], unreadable: dict[Path, str] | None = None) -> Iterator[Found]:
+def walk(
+    paths: Sequence[Path], unreadable: dict[Path, str] | None = None, stores: list[Path] | None = None
+) -> Iterator[Found]:
     """Every file under the paths, each once, links followed once. Raises FileNotFoundError if a path is not there.
 
-    unreadable: gets each file and folder that could not be looked into, and why.
+    unreadable: gets each file and folder that could not be looked into, and why.  stores: each folder of STORES.
     """
     problems = {} if unreadable is None else unreadable
+    passed = [] if stores is None else stores
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(path)
         root = path.resolve()
-        yield from _walk(root, root if root.is_dir() else root.parent, seen, problems)
+        yield from _walk(root, root if root.is_dir() else root.parent, seen, problems, passed)
 
 
-def _walk(top: Path, root: Path, seen: set[tuple[int, int]], unreadable: dict[Path, str]) -> Iterator[Found]:
+def _walk(
+    top: Path, root: Path, seen: set[tuple[int, int]], unreadable: dict[Path, str], stores: list[Path]
+) -> Iterator[Found]:
     waiting: list[Path | os.DirEntry[str]] = [top]
     while waiting:
         here = waiting.pop()  # mostly a DirEntry: of thousands of files at every pass, a Path costs more than its stat
@@ -107,6 +113,8 @@ def _walk(top: Path, root: Path, seen: set[tuple[int, int]], unreadable: dict[Pa
             seen.add((status.st_dev, status.st_ino))
             if stat.S_ISREG(status.st_mode):
                 yield Found(Path(here), root, status.st_size, status.st_mtime)
+            elif stat.S_ISDIR(status.st_mode) and here.name in STORES:
+                stores.append(Path(here))
             elif stat.S_ISDIR(status.st_mode):
                 waiting += reversed(_inside(here))
         except FileNotFoundError:

@@ -24,6 +24,7 @@ from collectors.tail import HEAD, MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
 from db.block import Block
 from db.engine import reading, writing
+from db.mlflow_server import shown
 from db.sources import (
     AFRESH,
     Overtaken,
@@ -78,7 +79,8 @@ class Collector:
         self.run_per_file = run_per_file
         self.refused: dict[Path, Refused] = {}
         self.unreadable: dict[Path, str] = {}  # what could not be opened or listed, and why
-        self.trackers: list[Tracker] | None = None
+        self.trackers: dict[tuple[str, str], Tracker] = {}  # (kind, where) -> those that could be opened
+        self._stores: list[Path] = []  # folders of trackers that were met on the way
         self.config_files: list[Found] = []
         self._logs: list[Found] = []
         self._configs_read: list[Found] | None = None  # those that the runs have been told of
@@ -105,8 +107,10 @@ class Collector:
 
     def _walk(self) -> list[Found]:
         """Every file that may be a log; what may be a config is put aside for `read_configs`."""
-        self.unreadable = {}
-        found = [one for one in discover.walk(self.paths, self.unreadable) if not following.is_database(one.path)]
+        self.unreadable, self._stores = {}, []
+        every = list(discover.walk(self.paths, self.unreadable, self._stores))
+        found = [one for one in every if not following.is_database(one.path)]
+        self._stores += [one.path.parent for one in every if following.is_names(one.path)]
         alone = [one for path in self.paths if path.is_file() for one in configs.beside(path.resolve())]
         settings = {one.path for one in found if configs.is_config(one.path)}
         self.config_files = [*(one for one in found if one.path in settings), *alone]
@@ -122,14 +126,10 @@ class Collector:
         return configs.of_runs(self.engine, known, self.config_files, self.unreadable) if self.config_files else 0
 
     def read_trackers(self) -> list[FileReport]:
-        """Read what is new in the trackers, where the arguments name or hold them; after `pending`."""
+        """Read what is new in the trackers that the arguments name or that lie under them; after `pending`."""
         self.places = {} if self.places is None else self.places
-        if self.trackers is None:
-            problems: dict[Path, str] = {}
-            self.trackers = [one for path in self.arguments for one in following.trackers(path, problems)]
-            self.unreadable |= problems
         reports = []
-        for tracker in self.trackers:
+        for tracker in self._opened():
             try:
                 for place, new in following.read_tracker(self.engine, tracker, self.places, self.project):
                     self.places[place.path] = place
@@ -137,6 +137,17 @@ class Collector:
             except StoreProblem as problem:
                 self.unreadable[Path(tracker.where)] = str(problem)
         return reports
+
+    def _opened(self) -> list[Tracker]:
+        """Every tracker, once; what does not open is tried again with the next pass."""
+        for argument in [*self.arguments, *self._stores]:
+            for kind, where in following.places(argument):
+                if (kind, where) not in self.trackers:
+                    try:
+                        self.trackers[kind, where] = following.opened(kind, where)
+                    except StoreProblem as problem:
+                        self.unreadable[Path(shown(where))] = str(problem)
+        return list(self.trackers.values())
 
     def _is_news(self, found: Found, place: Place | None) -> bool:
         if place is not None:
@@ -166,7 +177,7 @@ class Collector:
         roots = [path.resolve() for path in self.paths]
         with reading(self.engine) as connection:
             every = places(connection).values()
-        starts = tuple(f"{tracker.NAME}:{tracker.where}#" for tracker in self.trackers or ())
+        starts = tuple(f"{tracker.NAME}:{tracker.where}#" for tracker in self.trackers.values())
         mine = [place for place in every if place.path.startswith(starts) or _under(Path(place.path), roots)]
         return [FileReport(place, 0) for place in mine]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -69,6 +70,59 @@ def test_mlflow_comes_once_and_what_is_new_comes_later(engine: sa.Engine, tmp_pa
     assert set(before) < set(told(engine))
     [report] = Collector(engine, [f"mlflow:{uri}"]).known() or collected(engine, tmp_path).known()
     assert report.place.rows == 8
+
+
+@pytest.fixture
+def mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file store that MLflow itself writes, as it did by default up to 3.6."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    return tmp_path / "runs" / "grpo" / "mlruns"
+
+
+def test_the_file_store_comes_once_and_what_is_new_comes_later(
+    engine: sa.Engine, mlruns: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = MlflowClient(mlruns.as_uri())
+    run = a_run(client, "数学")
+    client.log_batch(
+        run, params=[Param("data/max_response_length", "24576"), Param("x/api_key", "sk-abcdef0123456789ab")]
+    )
+    log(client, run, range(1, 6))
+    client.log_metric(run, "actor/grad_norm", float("nan"), timestamp=1_760_000_003_000, step=3)
+    client.log_metric(run, "system/gpu_0_memory", 9.0, step=700)
+    deleted = a_run(client, "deleted")
+    log(client, deleted, range(1, 3))
+    client.delete_run(deleted)
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
+    collector = collected(engine, mlruns.parents[1])  # it lies deeper than the folder that was named
+    assert collector.unreadable == {}
+    with reading(engine) as connection:
+        [one] = runs.all_runs(connection)
+        assert (one.project, one.name, one.trainer, one.step) == ("sums", "数学", "verl", 5)
+        assert runs.settings_of(connection, one.id) == {"context_limit": 24576}
+        assert runs.config_of(connection, one.id)["x/api_key"] == "[redacted]"
+    assert live(engine, "actor/entropy") == [(s, 1 / (s + 1)) for s in range(1, 6)]
+    [(step, norm)] = live(engine, "actor/grad_norm")
+    assert step == 3 and math.isnan(norm)
+    assert live(engine, "system/gpu_0_memory") == []
+    assert [report.new_points for report in one_pass(collector)] == []
+    metric = next(mlruns.glob(f"*/{run}/metrics/actor/entropy"))
+    with metric.open("a", encoding="utf-8") as file:
+        file.write("1760000006000 0.5 6\n1760000007000 0.")
+    one_pass(collector)
+    assert live(engine, "actor/entropy")[5:] == [(6, 0.5)]
+    with metric.open("a", encoding="utf-8") as file:
+        file.write("25 7\nno number 8\n")
+    assert [report.place.rows for report in one_pass(Collector(engine, [f"mlflow:{mlruns.as_uri()}"]))] == [7]
+    assert live(engine, "actor/entropy")[5:] == [(6, 0.5), (7, 0.25)]
+
+
+def test_a_folder_of_artifacts_alone_is_no_trouble(engine: sa.Engine, tmp_path: Path) -> None:
+    (tmp_path / "mlruns" / "1" / "abc" / "artifacts").mkdir(parents=True)
+    (tmp_path / "mlruns" / "2").mkdir()
+    (tmp_path / "mlruns" / "2" / "meta.yaml").write_bytes(b"\xff{: no yaml")
+    collector = collected(engine, tmp_path)
+    assert (collector.unreadable, collector.known()) == ({}, [])
 
 
 def test_a_restart_under_the_same_name_is_an_attempt(engine: sa.Engine, tmp_path: Path) -> None:

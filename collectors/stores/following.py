@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
@@ -14,10 +15,10 @@ from collectors import names
 from collectors.contract import Part
 from collectors.store import keep_config, put
 from collectors.stores import swanlab
-from collectors.stores.contract import SQLITE, StoredRun, StoreProblem, Tracker
+from collectors.stores.contract import SQLITE, StoredRun, Tracker
+from collectors.stores.mlflow_files import MlflowFolder
 from db import runs
 from db.engine import writing
-from db.mlflow_server import shown
 from db.sources import Overtaken, Place, add, claim, hold, set_aside
 
 SCHEME = "mlflow:"
@@ -35,24 +36,20 @@ def is_database(path: Path) -> bool:
     return path.suffix in ENDINGS or swanlab.is_inside(path)
 
 
-def trackers(argument: Path | str, problems: dict[Path, str]) -> Iterator[Tracker]:
-    """The trackers that an argument names, or that lie directly in its folder. problems: gets what does not open."""
-    for kind, where in _places(argument):
-        try:
-            yield _opened(kind, where)
-        except StoreProblem as problem:
-            problems[Path(shown(where))] = str(problem)
+def is_names(path: Path) -> bool:
+    """Whether a file says where such a store is."""
+    return path.name == swanlab.NAMES
 
 
-def _places(argument: Path | str) -> Iterator[tuple[str, str]]:
+def places(argument: Path | str) -> Iterator[tuple[str, str]]:
+    """(kind, where) of the trackers that an argument names, or that lie directly in its folder."""
     if isinstance(argument, str):
         yield "mlflow", argument.removeprefix(SCHEME)
         return
     path = argument.resolve()
-    if path.name == FOLDER and path.is_dir():
-        yield "mlflow", str(path)
-    elif (path / FOLDER).is_dir():
-        yield "mlflow", str(path / FOLDER)
+    for folder in (path, path / FOLDER):
+        if folder.name == FOLDER and folder.is_dir():
+            yield "mlflow", str(folder)
     for folder in (path.parent if path.name == swanlab.NAMES else path, path / swanlab.FOLDER):
         if (folder / swanlab.NAMES).is_file():
             yield swanlab.SwanlabStore.NAME, str(folder)
@@ -80,16 +77,25 @@ def _kind(file: Path) -> str | None:
     return "mlflow" if tables >= {"experiments", "latest_metrics", "params"} else None
 
 
-def _opened(kind: str, where: str) -> Tracker:
+def opened(kind: str, where: str) -> Tracker:
+    """Raises StoreProblem."""
     if kind == swanlab.SwanlabStore.NAME:
         return swanlab.SwanlabStore(Path(where))
     if kind == "trackio":
         from collectors.stores.trackio_source import TrackioStore
 
         return TrackioStore(Path(where))
+    if (folder := _folder(where)) is not None:
+        return MlflowFolder(folder)
     from collectors.stores.mlflow_source import MlflowStore  # takes seconds to import
 
     return MlflowStore(where)
+
+
+def _folder(where: str) -> Path | None:
+    """The folder that a tracking URI names: a path, or file:…"""
+    path = Path(unquote(urlsplit(where).path) if where.startswith("file:") else where)
+    return path.resolve() if path.is_dir() else None
 
 
 def read_tracker(

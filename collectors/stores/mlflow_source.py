@@ -1,4 +1,5 @@
-"""MLflow: any tracking URI (`mlflow:http://host:5000`, `mlflow:sqlite:///mlflow.db`), a local mlruns/, an mlflow.db.
+"""MLflow: any tracking URI (`mlflow:http://host:5000`, `mlflow:sqlite:///mlflow.db`), an mlflow.db; mlruns/ is read
+by mlflow_files.py.
 
 What Stepwell itself copied there (db/mlflow_mirror.py) is left out. A metric's history only ever grows, so the number
 of its points that have been read is the place. Metrics of the machine (system/…, on an axis of their own) are left out.
