@@ -51,7 +51,8 @@ class BadQuery(Exception):
 
 def query(connection: sa.Connection, sql: str) -> duckdb.DuckDBPyRelation:
     """The result of one SELECT over projects, runs, sources, attempts, unread, metrics, points, config, settings,
-    lineage, findings, documents, evaluations. `points` is the live line, `history` every attempt (both with the columns of the export).
+    lineage, findings, documents, evaluations. `points` is the live line, `history` every attempt (both with the columns
+    of the export).
 
     Raises BadQuery.
     """
