@@ -264,3 +264,10 @@ def test_media_the_machine_and_what_lies_elsewhere_are_left_out(engine: sa.Engin
 )
 def test_which_files_are_no_logs_of_their_own(path: str, *, inside: bool) -> None:
     assert is_inside(Path("/data") / path) == inside
+
+
+def test_the_sample_below_another_folder_is_found(engine: sa.Engine) -> None:
+    samples = Path(__file__).parents[1] / "sample_runs" / "formats"
+    [report] = [one for one in collected(engine, samples).known() if one.place.format == "swanlab"]
+    assert (report.place.rows, report.place.first_step, report.place.last_step, report.place.points) == (20, 1, 20, 100)
+    assert report.place.trainer == "verl"

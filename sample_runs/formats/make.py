@@ -11,9 +11,11 @@ import json
 import os
 import pprint
 import random
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -442,6 +444,37 @@ def notebook() -> None:
     write("notebook/grpo.ipynb", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
+SWANLAB = """
+CREATE TABLE project (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(100) NOT NULL);
+CREATE TABLE experiment (id INTEGER NOT NULL PRIMARY KEY, project_id INTEGER NOT NULL, run_id TEXT NOT NULL, name VARCHAR(100) NOT NULL);
+CREATE TABLE tag (id INTEGER NOT NULL PRIMARY KEY, experiment_id INTEGER NOT NULL, name VARCHAR(255) NOT NULL, folder VARCHAR(255), type VARCHAR(10) NOT NULL);
+INSERT INTO project VALUES (1, 'sums');
+INSERT INTO experiment VALUES (1, 1, 'run-20261120_123546-os1366rg', 'grpo-plus');
+"""
+
+
+def swanlab() -> None:
+    """A run in local mode: the table of names, and for each metric a file of 1000 points."""
+    run = Figures()
+    names = ("actor/entropy", "actor/pg_loss", "actor/grad_norm", "critic/score/mean", "response_length/mean")
+    store = HERE / "swanlab" / "swanlog"
+    store.mkdir(parents=True, exist_ok=True)
+    (store / "runs.swanlab").unlink(missing_ok=True)
+    with closing(sqlite3.connect(store / "runs.swanlab")) as tables:
+        tables.executescript("PRAGMA page_size = 512;" + SWANLAB)
+        tags = [(at, 1, name, str(at - 1), "line") for at, name in enumerate(names, 1)]
+        tables.executemany("INSERT INTO tag VALUES (?, ?, ?, ?, ?)", tags)
+        tables.commit()
+    home = "swanlab/swanlog/run-20261120_123546-os1366rg"
+    write(f"{home}/files/config.yaml", "data:\n  desc: ''\n  sort: 0\n  value:\n    max_response_length: 2048\n")
+    for at, walk_of in enumerate(("entropy", "loss", "grad", "reward", "length")):
+        points = (
+            {"index": step, "data": getattr(run, walk_of), "create_time": f"2026-11-20T12:{35 + step}:47.542206+00:00"}
+            for step in range(1, 21)
+        )
+        write(f"{home}/logs/{at}/1000.log", "".join(json.dumps(point) + "\n" for point in points))
+
+
 def wandb_offline() -> None:
     """By the library itself; what names the host or the folder is turned off."""
     run = Figures()
@@ -468,7 +501,7 @@ def wandb_offline() -> None:
 
 
 if __name__ == "__main__":
-    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain, notebook, nemo_rl):
+    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain, notebook, nemo_rl, swanlab):
         make()
     if "wandb" in sys.argv:
         wandb_offline()
