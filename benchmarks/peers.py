@@ -15,7 +15,11 @@ def mlflow_client(folder: Path) -> Any:
 
     logging.getLogger("alembic").setLevel(logging.ERROR)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    return MlflowClient(mlflow_uri(folder))
+
+
+def mlflow_uri(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 def mlflow_run(client: Any, steps: int, metrics: int, run: int = 0, experiment: str = "0") -> str:

@@ -79,10 +79,14 @@ def console_lines(steps: int, metrics: int, run: int = 0, form: str = "{!r}") ->
     ]
 
 
-def event_file(steps: int, metrics: int, run: int = 0, *, tensors: bool = False) -> bytes:
+def event_file(
+    steps: int, metrics: int, run: int = 0, *, tensors: bool = False, spike: tuple[int, float] | None = None
+) -> bytes:
     """TensorBoard: one event per number, float32, as SummaryWriter.add_scalar writes it; tensors: as TensorFlow 2 does
-    (and PyTorch's writer with new_style=True)."""
+    (and PyTorch's writer with new_style=True). spike: a step at which every metric has this value instead."""
     values = curves(steps, metrics, run).astype("<f4")
+    if spike:
+        values[spike[0] - 1] = spike[1]
     columns = [_events(name.encode(), values[:, i], tensors) for i, name in enumerate(metric_names(metrics))]
     opening = b"\x09" + np.float64(START).tobytes() + b"\x1a\x0dbrain.Event:2"
     first: bytes = _framed(np.frombuffer(opening, np.uint8)[None])[0].tobytes()

@@ -97,12 +97,16 @@ def collect(url: str, *folders: Path) -> None:
     engine.dispose()
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def served(url: str) -> Iterator[str]:
     """The dashboard on a free port of this machine; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(command(port), env=environment(url), stdout=sys.stderr)
     address = f"http://127.0.0.1:{port}"
     try:
