@@ -13,15 +13,19 @@ from db.schema import (
     attempts,
     config,
     documents,
+    edits,
     evaluations,
     findings,
     latest,
     lineage,
     metrics,
+    notes,
     projects,
     runs,
     settings,
+    shelved,
     sources,
+    tags,
     unread,
 )
 
@@ -41,6 +45,10 @@ TABLES = (
     findings,
     documents,
     evaluations,
+    tags,
+    notes,
+    shelved,
+    edits,
 )
 HIDDEN = {"memory", "provisional", "version", "head", "mark", "content"}  # a reader's own bookkeeping
 

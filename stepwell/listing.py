@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 import sqlalchemy as sa
 
+from answers import roster as answers
+from answers.filter import FilterError, fields, parse, passing
+from answers.roster import Cell, Roster
+from dashboard.health import judged
 from db import runs as rows
 from db.engine import reading, writing
 from db.findings import findings_of
@@ -28,9 +33,11 @@ SHOWN = (
 RANK = ("critical", "warning", "info")
 
 
-def runs(engine: sa.Engine, *, as_json: bool) -> None:
+def runs(engine: sa.Engine, wanted: str, tags: Sequence[str], shelf: str, *, as_json: bool) -> None:
+    """Raises click.UsageError where the filter makes no sense."""
     with reading(engine) as connection:
-        found = rows.all_runs(connection)
+        roster = _roster(connection, wanted, tags, shelf)
+        found = [one.run for one in roster.entries]
         values: dict[int, dict[str, float]] = defaultdict(dict)
         for (run_id, quantity), (_metric, _step, value) in newest(connection, None, SHOWN).items():
             values[run_id][quantity] = value
@@ -41,10 +48,13 @@ def runs(engine: sa.Engine, *, as_json: bool) -> None:
     worst = {run.id: next((s for s in RANK if s in verdicts[run.id]), None) for run in found}
     if as_json:
         names = {run.id: run.name for run in found}
-        show.as_json({"runs": [_object(r, values[r.id], worst[r.id], names, parents) for r in found]})
+        told = [_object(r, values[r.id], worst[r.id], names, parents) for r in found]
+        people = [{"state": roster.states[e.run.id], "tags": e.tags, "note": e.note} for e in roster.entries]
+        show.as_json({"runs": [one | more for one, more in zip(told, people, strict=True)]})
         return
     if not found:
-        click.echo("The store is empty. Fill it with: stepwell collect ~/runs")
+        asked = wanted or tags or shelf
+        click.echo("No run is like that." if asked else "The store is empty. Fill it with: stepwell collect ~/runs")
         return
     cells = [
         (
@@ -56,6 +66,32 @@ def runs(engine: sa.Engine, *, as_json: bool) -> None:
     ]
     head = ("project", "run", "trainer", "step", "age", "reward", "entropy", "length", "verdict")
     show.table(head, cells, right=(3, 4, 5, 6, 7))
+
+
+def _roster(connection: sa.Connection, wanted: str, tags: Sequence[str], shelf: str) -> Roster:
+    """The runs that pass the filter and have these tags, with how they stand."""
+    try:
+        tree = parse(wanted)
+    except FilterError as error:
+        raise click.UsageError(f"--filter:\n{error.shown()}") from error
+    entries, now = answers.entries(connection, shelf), time.time()
+    paces = newest(connection, None, ("time_step",))
+    paced = {run_id: value for (run_id, _), (_, _, value) in paces.items()}
+    ends = {run_id: float(e) for run_id, e in rows.setting_of_all(connection, "max_steps").items() if _is_end(e)}
+    told = judged([one.run for one in entries], [], now, paced, ends)
+    names = fields(tree)
+    ids = [one.run.id for one in entries]
+    columns: dict[str, Mapping[int, Cell]] = {**answers.newest(connection, names)}
+    columns |= answers.statistics(connection, ids, sorted(names))
+    states, ages = {h.run.id: str(h.status) for h in told}, {h.run.id: h.age for h in told if h.age is not None}
+    roster = Roster(entries, states, ages, columns)
+    kept = zip(entries, passing(tree, roster), strict=True)
+    roster.entries = [one for one, passes in kept if passes and set(tags) <= set(one.tags)]
+    return roster
+
+
+def _is_end(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
 
 
 def _first(values: Mapping[str, float], names: tuple[str, ...]) -> float | None:
