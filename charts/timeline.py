@@ -84,6 +84,7 @@ def spec(lanes: int, look: Look, unit: str, title: str) -> Spec:
         "config": config(look),
         "width": "container",
         "height": height(lanes),
+        "autosize": {"type": "fit-x", "contains": "padding"},  # the height is that of curve and lanes, axis apart
         "layer": [_curve(unit, title), _bar(), _edge("start"), _edge("stop"), _told(look), _name(look)],
         "resolve": {"scale": {"y": "independent"}},  # lanes are in px, the curve has an axis
     }

@@ -20,7 +20,9 @@ from db.runs import Run
 BEAT = 5  # s between two looks at the store
 HERE = Path(__file__).parent
 CSS, LOGO, ICON = (HERE / "theme" / name for name in ("stepwell.css", "stepwell.svg", "icon.svg"))
-OVERVIEW, RUN, COMPARE = (HERE / "pages" / f"{name}.py" for name in ("10_overview", "30_run", "40_compare"))
+OVERVIEW, RUN, COMPARE, ALERTS = (
+    HERE / "pages" / f"{name}.py" for name in ("10_overview", "30_run", "40_compare", "60_alerts")
+)
 SHADE = {"critical": "red", "warning": "orange"}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&])")
 
@@ -52,6 +54,14 @@ def ago(seconds: float | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def clock(wall: float | None) -> str:
+    """A moment, s since the epoch, as people write it, in UTC: "20 Nov 14:03"; an en dash where there is none."""
+    if wall is None or not math.isfinite(wall):
+        return "–"
+    at = datetime.fromtimestamp(wall, UTC)
+    return f"{at:%-d %b %H:%M}" if abs(wall - time.time()) < 300 * 86400 else f"{at:%-d %b %Y %H:%M}"
 
 
 def several(count: int, one: str, many: str = "") -> str:

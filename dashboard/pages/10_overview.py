@@ -11,9 +11,10 @@ import streamlit as st
 
 from charts.sparkline import image
 from charts.theme import run_colour
-from dashboard import data, parts, state
+from dashboard import alerts_data, cron, data, hand, parts, state
 from dashboard.health import Health, answer, judged
 from dashboard.words import ago, number, plain, several, trouble
+from db.alerts import Alert
 
 ROWS = 50  # of the table on one page
 CARDS = 4
@@ -40,6 +41,7 @@ def main() -> None:
     everyone = judged(runs, open_ones, time.time(), steps, ends)
     walls = [run.wall for run in runs if run.wall is not None]
     parts.head("Is anything wrong?", plain(answer(everyone), 400), max(walls, default=None), now)
+    cron.notice()
     cards(everyone, url, now)
     table(everyone, newest, url, now)
 
@@ -51,13 +53,15 @@ def cards(everyone: list[Health], url: str, now: data.Pulse) -> None:
         needy = [h for h in everyone if h.worst is not None and h.worst.severity != "info"]
     shown = needy[: CARDS if needy and needy[0].needs_you else CARDS // 2]
     sparks = data.sparks(url, now.of([h.run.id for h in shown]))
+    open_ones = alerts_data.board(now).open if shown else []
     for health in shown:
-        card(health, sparks)
+        card(health, sparks, [one for one in open_ones if one.run_id == health.run.id])
     if len(needy) > len(shown):
         st.caption(f"and {several(len(needy) - len(shown), 'more run')} in the table")
 
 
-def card(health: Health, sparks: dict[tuple[int, str], list[float]]) -> None:
+def card(health: Health, sparks: dict[tuple[int, str], list[float]], open_ones: list[Alert]) -> None:
+    """open_ones: its alerts; none where no check has looked at it while it ran."""
     run, worst = health.run, health.worst
     if worst is None:
         return
@@ -67,10 +71,14 @@ def card(health: Health, sparks: dict[tuple[int, str], list[float]]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{parts.severity(worst)} &nbsp; **{plain(run.name)}** :gray[{plain(run.project)}{step}{over}]")
             parts.run_link(run, "open", icon=":material/arrow_forward:")
+            hand.buttons(open_ones, run, f"run-{run.id}")
         st.markdown(plain(worst.message, 600))
         others = sorted({trouble(f.trouble) for f in health.open if f is not worst})
-        if others:
-            st.caption(f"also open: {plain(', '.join(others))}")
+        held = sorted({one.acked_by for one in open_ones if one.acked_at and one.acked_by})
+        also = [f"also open: {', '.join(others)}"] if others else []
+        also += [f"in the hands of {', '.join(held)}"] if held else []
+        if also:
+            st.caption(plain(" · ".join(also), 300))
         parts.small_curves(curves(health, sparks))
 
 
