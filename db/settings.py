@@ -86,6 +86,17 @@ def section(name: str) -> dict[str, Any]:
     return found
 
 
+def entries(name: str) -> list[dict[str, Any]]:
+    """The entries of an array of tables (`[[stages]]`), the user's file first. Raises BadSettings."""
+    found: list[dict[str, Any]] = []
+    for path in files():
+        these = _table(path).get(name, [])
+        if not isinstance(these, list) or not all(isinstance(one, dict) for one in these):
+            raise BadSettings(f"{path}: {name} must be entries of the form [[{name}]]")
+        found += these
+    return found
+
+
 def load(flags: Mapping[str, Any] | None = None) -> dict[str, Value]:
     """Every setting with its origin. flags: name -> value, None where not given. Raises BadSettings."""
     found = {name: Value(value, "default") for name, value in defaults().items()}
