@@ -20,7 +20,7 @@ from db.edits import SHELVES
 from db.engine import reading, writing
 
 LIMIT = 64 << 20  # bytes; what JSON makes of them in memory is several times that
-ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
+ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
 SHORTEST_NAME = 4  # letters of a run's name that tell it in a checkpoint's path
 
 

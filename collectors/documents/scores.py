@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from collectors.contract import Unread
 from collectors.documents.contract import Document, others
@@ -85,7 +88,7 @@ def metric_of(name: str) -> tuple[str, int | None]:
     """A metric and its k: "pass@16" is (pass@k, 16), "mean@8" is (avg@k, 8), "acc" is (accuracy, None)."""
     found = AT_K.search(name)
     if found is None:
-        plain = name.strip()
+        plain = PERCENT.sub("", name.strip())
         return SAME.get(plain.lower(), plain), None
     k = int(found[2]) if found[2].isdecimal() else None
     kind = found[1].lower()
@@ -158,8 +161,8 @@ def _entry(
     fields: dict[str, Any] = {what: _field(what, said[what], line, document) for what in said if what in NUMBERS}
     fields["k"] = k if k is not None else fields.get("k")
     checkpoint = said.get("checkpoint", "")
-    if fields.get("step") is None and (at := STEP_IN_NAME.search(checkpoint)):
-        fields["step"] = int(at[1])
+    if fields.get("step") is None:
+        fields["step"] = step_in(checkpoint or said.get("system", ""))
     texts = {"system": said.get("system", "") or _last(checkpoint), "checkpoint": checkpoint, "metric": metric}
     texts |= {"benchmark": said.get("benchmark", ""), "origin": said.get("origin", ""), "unit": unit}
     note = "; ".join(one for one in (said.get("note", ""), caveat) if one)
@@ -204,6 +207,19 @@ def is_absent(cell: Any) -> bool:
     return cell is None or (
         isinstance(cell, str) and cell.strip().lower() in ("", "null", "none", "na", "n/a", "-", "–")
     )
+
+
+def step_in(path: str) -> int | None:
+    """The step that a checkpoint's path tells: global_step_120, checkpoint-120."""
+    found = STEP_IN_NAME.search(path)
+    return int(found[1]) if found else None
+
+
+def pass_at(right: np.ndarray, samples: np.ndarray, k: int) -> float:
+    """Mean over questions of 1 - C(n-c, k)/C(n, k), unbiased (Chen et al. 2021); k is at most every question's n."""
+    each = zip(samples.tolist(), right.tolist(), strict=True)
+    found = [1.0 if n - c < k else 1.0 - math.prod(1.0 - k / j for j in range(n - c + 1, n + 1)) for n, c in each]
+    return float(np.mean(found))
 
 
 def _last(path: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from collectors.contract import Memory, Part, Sample, Unread
+from collectors.documents.scores import columns
 from collectors.lines import (
     BOM,
     STEP_NAMES,
@@ -47,7 +48,7 @@ def recognises(sample: Sample) -> bool:
         return False
     separator = _separator(lines[0])
     names = _cells(lines[0], separator)
-    if not _are_names(names):
+    if not _are_names(names) or columns(names) is not None:
         return False
     rows = [_cells(line, separator) for line in lines[1:]]
     return _is_table(names, [row for row in rows if row != names], len(rows))

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from collectors.contract import Memory, Part, Sample, Unread
+from collectors.documents.scores import columns
 from collectors.lines import (
     BOM,
     Plan,
@@ -53,6 +54,8 @@ def recognises(sample: Sample) -> bool:
     records = [record for line in lines if isinstance(record := loads(line), dict)]
     if not records or len(records) < 0.8 * len(lines) or any(_is_foreign(record) for record in records):
         return False
+    if columns(list(records[0])) is not None:
+        return False  # scores, which are no log
     return any(_measures(record) for record in records)
 
 
