@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analyses import sigmoid
 from analyses.evaluations import student
-from analyses.resample import blocks, stickiness
+from analyses.resample import redrawn, stickiness, tails
 
 Floats = NDArray[np.float64]
 Advice = Literal["stop", "go on", "cannot tell"]
@@ -211,14 +211,13 @@ class _Drawn:
 
 
 def _redraw(data: _Data, best: sigmoid.Fits, top: float, draws: int, seed: int) -> _Drawn:
-    """Refits through the fitted curve plus residuals, drawn in moving blocks and as large as they were before the fit
-    took its share."""
-    clean, n = best.at(data.logs)[0], len(data.values)
-    rest = (data.values - clean) * np.sqrt(data.weights) * math.sqrt(n / max(n - 4, 1))
-    values = clean + rest[blocks(n, draws, stick=stickiness(rest), seed=seed)] / np.sqrt(data.weights)
+    """Refits through the fitted curve plus residuals as they could have been."""
+    clean, root = best.at(data.logs)[0], np.sqrt(data.weights)
+    rest = (data.values - clean) * root
+    values = clean + redrawn(rest, draws, spent=4, seed=seed) / root
     first = best.of(np.zeros(draws, np.int64))
     fits = sigmoid.polish(data.logs, values, data.weights, first, top=top, rounds=12)
-    return _Drawn(fits, best, student(max(n / stickiness(rest) - 4, 2)) / student(10**9))
+    return _Drawn(fits, best, tails(rest, spent=4))
 
 
 def _gain(data: _Data, best: sigmoid.Fits, drawn: _Drawn) -> Known:

@@ -7,27 +7,29 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analyses.evaluations import student
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MOST = 0.98  # lag-1 autocorrelation at which nothing can be told any more
 
 
-def correlation(rest: ArrayLike) -> float:
-    """Lag-1 autocorrelation of residuals (n,), corrected for the little that a short series underrates it (Kendall:
-    -(1 + 3r)/n). 0 for a constant series and under 4 rows."""
+def correlation(rest: ArrayLike, *, spent: int = 1) -> float:
+    """Lag-1 autocorrelation of residuals (n,), put right for the little that a short series underrates it (Kendall
+    1954), more where a fit took `spent` parameters. 0 for a constant series and under 4 rows."""
     values = np.asarray(rest, np.float64)
     values = values - values.mean() if len(values) else values
     power = float((values**2).sum())
     if len(values) < 4 or power <= 0:
         return 0.0
     r = float((values[1:] * values[:-1]).sum()) / power
-    return float(np.clip(r + (1 + 3 * r) / len(values), -MOST, MOST))
+    return float(np.clip(r + (spent + (spent + 2) * r) / len(values), -MOST, MOST))
 
 
-def stickiness(rest: ArrayLike) -> float:
+def stickiness(rest: ArrayLike, *, spent: int = 1) -> float:
     """Integrated autocorrelation time (1+r)/(1-r), at least 1: so many rows tell as much as one independent row."""
-    r = max(correlation(rest), 0.0)
+    r = max(correlation(rest, spent=spent), 0.0)
     return (1 + r) / (1 - r)
 
 
@@ -36,12 +38,32 @@ def block_length(n: int, stick: float) -> int:
     return int(np.clip(math.ceil(max(n ** (1 / 3), 2 * stick)), 1, max(1, n // 3)))
 
 
-def blocks(n: int, draws: int, *, stick: float = 1.0, seed: int = 0) -> Ints:
-    """(draws, n) rows of moving blocks of 2 IAT, each draw as long as the series. For residuals of a fit: they have
-    little left that sticks, and longer blocks only lose the ends."""
-    size = int(np.clip(math.ceil(2 * stick), 1, max(1, n // 3)))
-    starts = np.random.default_rng(seed).integers(0, n - size + 1, (draws, -(-n // size)))
-    return (starts[..., None] + np.arange(size)).reshape(draws, -1)[:, :n]
+def redrawn(rest: ArrayLike, draws: int, *, spent: int, block: int = 2, seed: int = 0) -> Floats:
+    """(draws, n) residuals as they could have been. rest (n,): of a fit with `spent` parameters, in order.
+
+    Whitened by their lag-1 autocorrelation, drawn in circular blocks, coloured again, and scaled back to what they were
+    before the fit took its share. Blocks of the residuals themselves cover a nominal 95 % in 78 to 92 % at 8 to 24
+    rows: they break what sticks and visit the ends too seldom, which is where a line is held.
+    """
+    values, n = np.asarray(rest, np.float64), len(np.asarray(rest))
+    r = max(correlation(values, spent=spent), 0.0)
+    white = values - values.mean()
+    white[1:] = white[1:] - r * white[:-1]
+    white[0] *= math.sqrt(1 - r * r)
+    white = (white - white.mean()) * math.sqrt(n / max(n - spent, 1))
+    starts = np.random.default_rng(seed).integers(0, n, (draws, -(-n // block)))
+    picked = ((starts[..., None] + np.arange(block)) % n).reshape(draws, -1)[:, :n]
+    apart = np.subtract.outer(np.arange(n), np.arange(n))
+    colour = np.where(apart >= 0, r ** np.maximum(apart, 0).astype(np.float64), 0.0)
+    colour[:, 0] /= math.sqrt(1 - r * r)
+    coloured: Floats = white[picked] @ colour.T
+    return coloured
+
+
+def tails(rest: ArrayLike, *, spent: int) -> float:
+    """How much heavier than its draws the tails of a small sample are: t over normal, for the independent rows left."""
+    left = len(np.asarray(rest)) / stickiness(rest, spent=spent) / 1.25 - spent
+    return student(max(left, 2.0)) / student(10**9)
 
 
 def stationary(values: ArrayLike, draws: int, *, stick: float = 1.0, seed: int = 0) -> Floats:
