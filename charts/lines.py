@@ -154,7 +154,8 @@ def _kind_is(*kinds: str) -> str:
     return " || ".join(f"datum.kind == '{kind}'" for kind in kinds)
 
 
-def _x(style: Style) -> Spec:
+def x_axis(style: Style) -> Spec:
+    """The encoding of x: its field is "x", its unit stands in the title."""
     axis: Spec = {"title": style.x_title, "titleAnchor": "start", "tickCount": 6, "labelFlush": True}
     if style.time:
         return {"field": "x", "type": "temporal", "scale": {"type": "utc", "nice": False}, "axis": axis}
@@ -187,7 +188,7 @@ def _line(style: Style, curves: Names, kinds: Sequence[str]) -> Spec:
     """Lines, one for each attempt; faded, bold or dashed by kind, and the legend names the smoothing."""
     mark = {"type": "line", "strokeJoin": "round", "clip": True}
     part = {"field": "part", "type": "nominal"}
-    where = {"x": _x(style), "y": _y(style), "detail": part}
+    where = {"x": x_axis(style), "y": _y(style), "detail": part}
     if style.path:
         where["order"] = {"field": "step", "type": "quantitative"}
     return _layer(_kind_is(*kinds), mark, {**where, "color": _colour(style, curves), **_weight(style, curves)})
@@ -219,7 +220,7 @@ def _weight(style: Style, curves: Names) -> Spec:
 
 def _dots(style: Style) -> Spec:
     mark = {"type": "circle", "size": 14, "opacity": 0.6, "clip": True}
-    return _layer("datum.shape == 'dot'", mark, {"x": _x(style), "y": _y(style), "color": TONE})
+    return _layer("datum.shape == 'dot'", mark, {"x": x_axis(style), "y": _y(style), "color": TONE})
 
 
 def _bands(style: Style) -> list[Spec]:
@@ -234,9 +235,9 @@ def _bands(style: Style) -> list[Spec]:
         "color": style.look.muted,
         "clip": True,
     }
-    text = {"x": _x(style), "y": {"value": "height"}, "text": {"field": "value"}}
+    text = {"x": x_axis(style), "y": {"value": "height"}, "text": {"field": "value"}}
     return [
-        _layer(_kind_is("band"), ground, {"x": _x(style), "x2": {"field": "x2"}}),
+        _layer(_kind_is("band"), ground, {"x": x_axis(style), "x2": {"field": "x2"}}),
         _layer(_kind_is("band"), name, text),
     ]
 
@@ -247,13 +248,13 @@ def _marks(style: Style) -> list[Spec]:
     line = {"type": "rule", "strokeWidth": 1.2, "clip": True}
     pale = {"condition": {"test": "datum.value == ''", "value": 0.35}, "value": 1}
     at = {
-        "x": _x(style),
+        "x": x_axis(style),
         "color": TONE,
         "strokeOpacity": pale,
         "tooltip": [_tip("curve", "found"), _tip("x", style.x_title)],
     }
     return [
-        _layer(_kind_is("mark"), ground, {"x": _x(style), "x2": {"field": "x2"}, "color": TONE}),
+        _layer(_kind_is("mark"), ground, {"x": x_axis(style), "x2": {"field": "x2"}, "color": TONE}),
         _layer(_kind_is("mark"), line, at),
         *(layer for lane in range(LANES) for layer in _mark_name(style, lane)),
     ]
@@ -263,7 +264,7 @@ def _mark_name(style: Style, lane: int) -> list[Spec]:
     """What was found, beside its line and readable over curves; names of neighbours stand below each other."""
     text = {"type": "text", "align": "left", "dx": 5, "fontWeight": 600, "clip": True}
     halo = {**text, "stroke": style.look.surface, "strokeWidth": 4, "strokeJoin": "round", "opacity": 0.85}
-    place = {"x": _x(style), "y": {"value": 8 + 13 * lane}, "text": {"field": "value"}}
+    place = {"x": x_axis(style), "y": {"value": 8 + 13 * lane}, "text": {"field": "value"}}
     here = f"{_kind_is('mark')} && datum.value != '' && datum.y == {lane}"
     return [_layer(here, halo, place), _layer(here, text, {**place, "color": TONE})]
 
@@ -281,7 +282,7 @@ def _edges(style: Style, *, top: bool) -> Spec:
     mark = {"type": "point", "filled": True, "size": 60, "opacity": 1, "yOffset": 4 if top else -4, **edge}
     shapes = {"domain": list(EDGES), "range": list(EDGES.values())}
     encoding = {
-        "x": _x(style),
+        "x": x_axis(style),
         "y": {"value": 0 if top else "height"},
         "shape": {"field": "shape", "type": "nominal", "scale": shapes, "legend": None},
         "color": TONE,
@@ -312,9 +313,9 @@ def _hover(style: Style) -> list[Spec]:
         {"type": "rule", "strokeWidth": 0.8, "color": style.look.muted, "clip": True},
         {"type": "circle", "size": 60, "clip": True},
     )
-    at = {"x": _x(style), "y": _y(style), "opacity": only_near(1), "color": TONE, "tooltip": tips}
+    at = {"x": x_axis(style), "y": _y(style), "opacity": only_near(1), "color": TONE, "tooltip": tips}
     params = [{"name": "near", "select": near}, {"name": "zoom", "select": zoom, "bind": "scales"}]
     return [
-        _layer(_kind_is(RAW, OLD), line, {"x": _x(style), "opacity": only_near(0.6)}),
+        _layer(_kind_is(RAW, OLD), line, {"x": x_axis(style), "opacity": only_near(0.6)}),
         _layer(_kind_is(RAW, OLD), dot, at, transform=exact, params=params),
     ]

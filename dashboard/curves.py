@@ -78,14 +78,15 @@ class Axis:
 
 def _where_logged(curve: Series, metric: Series) -> Floats:
     """What the metric said in the record of each point: of its attempt, else in the live line; NaN where nothing."""
-    x = _look_up(curve.steps, metric.steps[metric.live], metric.values[metric.live])
+    x = look_up(curve.steps, metric.steps[metric.live], metric.values[metric.live])
     x[~curve.live] = np.nan
     span = 1 + max(int(curve.steps.max(initial=0)), int(metric.steps.max(initial=0)))
-    own = _look_up(curve.attempts * span + curve.steps, metric.attempts * span + metric.steps, metric.values)
+    own = look_up(curve.attempts * span + curve.steps, metric.attempts * span + metric.steps, metric.values)
     return np.where(np.isfinite(own), own, x)
 
 
-def _look_up(wanted: Ints, keys: Ints, values: Floats) -> Floats:
+def look_up(wanted: Ints, keys: Ints, values: Floats) -> Floats:
+    """The value (m,) of each wanted key (m,), from keys and values (n,); NaN where there is none."""
     found = np.full(len(wanted), np.nan)
     if len(keys):
         order = np.argsort(keys, kind="stable")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from answers.gpus import gpus
+from charts import shares
 from charts.curve import Level
 from charts.lines import Style
 from charts.theme import run_colour
@@ -19,6 +22,9 @@ from dashboard.words import listed, plain, sentence
 from db.metrics import Metric
 from db.quantities import quantity
 from db.series import Series
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def view(one: run_head.One, quantities: Sequence[str]) -> View:
@@ -159,6 +165,32 @@ class View:
             marks=curves.marks(self.found, self.axis, first, self.look, self.meanings(series)),
             levels=levels,
         )
+
+    def computed(self, like: str, steps: Ints, values: Floats) -> Series:
+        """A curve that was computed from others, as if it had been logged beside the quantity `like`."""
+        base = self.known[self.run.id, like]
+        metric = replace(base.metric, id=0, name="", quantity=None, caveat=None, scale=1.0, unit=None)
+        walls = curves.look_up(steps, base.steps[base.live], base.walls[base.live])
+        tries = np.full(len(steps), base.attempts[-1] if len(base) else 1)
+        return Series(metric, steps, walls, values, tries, np.ones(len(steps), bool))
+
+    def shares(self, key: str, title: str, along: Series, parts_of: dict[str, tuple[Floats, str]]) -> None:
+        """Stacked shares of a whole at the steps of `along`. parts_of: label -> (share (n,), colour), bottom up."""
+        style = Style(look=self.look, x_title=self.axis.title, time=self.choice.x == "time", log_x=self.choice.log_x)
+        x = self.axis.place(along)
+        frame = shares.rows(x, {label: values for label, (values, _) in parts_of.items()}, time=style.time)
+        spec = shares.spec([(label, colour) for label, (_, colour) in parts_of.items()], style)
+        with st.container(key=f"panel-{self.run.id}-{key}"):
+            st.markdown(f"**{plain(title)}**")
+            st.vega_lite_chart(frame, spec, theme=None, key=f"shares-{self.run.id}-{key}", alt=f"{title}, stacked")
+
+    def not_logged(self, quantities: Sequence[str]) -> None:
+        """What of these this run does not log, and what to switch on in its trainer, where that is known."""
+        told = data.understood(data.store_url(), self.run.id, self.one.now.versions.get(self.run.id, 0))
+        for missing in told.missing:
+            if missing.quantity in quantities:
+                how = f": {missing.how}" if missing.how else ""
+                st.caption(plain(f"Not logged: {missing.label}{how}", 400))
 
     def meanings(self, series: dict[str, Series]) -> set[str]:
         return {one.metric.quantity for one in series.values() if one.metric.quantity}
