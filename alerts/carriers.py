@@ -27,8 +27,11 @@ NEVER = {400, 413, 422}
 LONGEST_WAIT = 3600.0  # s: what a receiver may ask us to wait
 
 
-def send(channel: Channel, batch: str, messages: Sequence[Message], limit: float) -> None:
-    """Carry the messages of one run to a channel. Raises Failed or Refused; no text of them holds a secret."""
+def send(channel: Channel, batch: str, messages: Sequence[Message], limit: float, picture: bytes | None = None) -> None:
+    """Carry the messages of one run to a channel. Raises Failed or Refused; no text of them holds a secret.
+
+    picture: PNG, for a service that takes_pictures.
+    """
     url = address(channel)
     bodies = [{"id": message.key, **message.body} for message in messages]
     if channel.kind == "webhook":
@@ -37,7 +40,20 @@ def send(channel: Channel, batch: str, messages: Sequence[Message], limit: float
         url = url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/api/v2/alerts"
         post(url, notify.alertmanager(bodies), batch, limit)
     else:
-        _apprise(url, *notify.text(bodies))
+        _apprise(url, *notify.text(bodies), picture)
+
+
+def takes_pictures(channel: Channel) -> bool:
+    """Whether the service behind it shows an attached picture. False where that cannot be told."""
+    if channel.kind != "apprise" or not channel.picture:
+        return False
+    import apprise
+
+    try:
+        service = apprise.Apprise.instantiate(address(channel), suppress_exceptions=True)
+    except Failed:
+        return False
+    return bool(getattr(service, "attachment_support", False))
 
 
 def address(channel: Channel) -> str:
@@ -107,8 +123,9 @@ def _wait(text: str | None) -> float:
     return 60.0
 
 
-def _apprise(url: str, title: str, body: str) -> None:
+def _apprise(url: str, title: str, body: str, picture: bytes | None) -> None:
     import apprise
+    from apprise.attachment.memory import AttachMemory
 
     logger, log = logging.getLogger("apprise"), io.StringIO()
     handler = logging.StreamHandler(log)
@@ -117,7 +134,9 @@ def _apprise(url: str, title: str, body: str) -> None:
         to = apprise.Apprise()
         if not to.add(url):
             raise Failed("Apprise does not understand the address")
-        done = to.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT)
+        kept = {"name": "curve.png", "mimetype": "image/png"}
+        with_it: Any = None if picture is None else [AttachMemory(picture, **kept)]  # type: ignore[no-untyped-call]
+        done = to.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT, attach=with_it)
     finally:
         logger.removeHandler(handler)
     if not done:

@@ -23,6 +23,7 @@ from db.outbox import Delivery, Line, Message
 
 LIMIT = 10.0  # s for one delivery
 LEASE = 60.0  # s beyond the limit after which a channel is taken from a process that has died
+PICTURES = 3  # deliveries of a pass that get a picture, in each channel: it takes a second to draw one
 FIRST, LONGEST = 30.0, 3600.0  # s of waiting after the first failure, doubled up to this
 
 Clock = Callable[[], float]
@@ -52,6 +53,7 @@ class Served:
     refused: int = 0
     trouble: str = ""
     failures: int = 0
+    pictures: int = 0
 
 
 def deliver(
@@ -74,7 +76,7 @@ def deliver(
     for channel in channels:
         if channel.kind != TERMINAL and waits.get(channel.name):
             served[channel.name] = Served()
-            each = _Serving(engine, channel, send or _sender(channel), clock, limit, time.monotonic() + budget)
+            each = _Serving(engine, channel, send, clock, limit, time.monotonic() + budget)
             threads.append(threading.Thread(target=each.run, args=(served[channel.name],), daemon=True))
     for thread in threads:
         thread.start()
@@ -84,17 +86,11 @@ def deliver(
     return served
 
 
-def _sender(channel: Channel) -> Send:
-    from alerts import carriers
-
-    return carriers.send
-
-
 @dataclass(frozen=True, slots=True)
 class _Serving:
     engine: sa.Engine
     channel: Channel
-    send: Send
+    send: Send | None
     clock: Clock
     limit: float
     end: float
@@ -120,7 +116,8 @@ class _Serving:
         if not batch:
             return False
         start = time.monotonic()
-        result, detail, wait = self._try(batch)
+        carry = self._carrier(batch, served)
+        result, detail, wait = self._try(carry)
         took = time.monotonic() - start
         line = Line(failures + 1, now + max(backoff(failures), wait)) if result == "failed" else Line(0, 0.0)
         delivery = Delivery(name, batch[0].batch or batch[0].key, now, took, len(batch), result, detail)
@@ -133,10 +130,29 @@ class _Serving:
         served.trouble, served.failures = detail if result != "delivered" else "", line.failures
         return result != "failed"
 
-    def _try(self, batch: Sequence[Message]) -> tuple[str, str, float]:
+    def _carrier(self, batch: Sequence[Message], served: Served) -> Callable[[], None]:
+        """How these travel. Only a first try carries a picture: it may be what the service did not take."""
+        key, limit = batch[0].batch or batch[0].key, self.limit
+        if (given := self.send) is not None:
+            return lambda: given(self.channel, key, batch, limit)
+        from alerts import carriers
+
+        shown = None
+        if served.pictures < PICTURES and carriers.takes_pictures(self.channel) and not self._tried(key):
+            from alerts.picture import picture
+
+            served.pictures += 1
+            shown = picture(self.engine, batch)
+        return lambda: carriers.send(self.channel, key, batch, limit, shown)
+
+    def _tried(self, key: str) -> bool:
+        with reading(self.engine) as connection:
+            return bool(outbox.tries_of(connection, [key]).get((self.channel.name, key)))
+
+    def _try(self, carry: Callable[[], None]) -> tuple[str, str, float]:
         """(result, detail, s to wait)."""
         try:
-            within(self.limit, lambda: self.send(self.channel, batch[0].batch or batch[0].key, batch, self.limit))
+            within(self.limit, carry)
         except Refused as error:
             return "refused", str(error), 0.0
         except Failed as error:

@@ -104,7 +104,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Where messages go. Exactly one of url, url_env, url_file is given. at_least: the lowest severity it is told."""
+    """Where messages go. Exactly one of url, url_env, url_file is given. at_least: the lowest severity it is told;
+    picture: the curve goes along where the service takes pictures."""
 
     name: str
     kind: str
@@ -113,6 +114,7 @@ class Channel:
     url_file: str = ""
     at_least: str = "warning"
     resolved: bool = True
+    picture: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +372,7 @@ CHANNEL = {
     "url_file": read.Key(read.text),
     "at_least": read.Key(read.one_of("info", "warning", "critical")),
     "resolved": read.Key(read.flag),
+    "picture": read.Key(read.flag),
 }
 GUARD = {
     "after": read.Key(read.steps),

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import email
+import io
 import json
 import math
+import subprocess
 from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
+from PIL import Image
 
 from alerts import notify, sureness
-from alerts.carriers import _without, address, masked
+from alerts.carriers import _without, address, masked, takes_pictures
 from alerts.check import check
 from alerts.lifecycle import World
 from alerts.outbox import Failed, deliver
 from alerts.plan import Due
 from alerts.rules import Book, Channel
+from charts import still
 from db.alerts import Alert
+from db.engine import open_store
 from tests.alerting import START, book, collect, row
 from tests.servers import http, smtp
 
@@ -138,7 +144,7 @@ def test_an_alertmanager_hears_of_start_and_end(engine: sa.Engine, tmp_path: Pat
 def test_a_mail_arrives_through_apprise_with_its_chinese_names(engine: sa.Engine, tmp_path: Path) -> None:
     with smtp() as (port, mails):
         url = f"mailto://127.0.0.1:{port}?from=a@example.org&to=b@example.org&mode=insecure"
-        rules = book("", Channel("mail", "apprise", url=url))
+        rules = book("", Channel("mail", "apprise", url=url, picture=False))
         blow_up(engine, tmp_path, rules)
         send(engine, rules)
     [mail] = map(email.message_from_string, mails)
@@ -146,6 +152,54 @@ def test_a_mail_arrives_through_apprise_with_its_chinese_names(engine: sa.Engine
     assert RUN in subject.replace("\n ", "")
     parts = [part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()]
     assert any("Entropy has doubled" in part.decode() for part in parts if isinstance(part, bytes))
+
+
+MAIL = "mailto://127.0.0.1:{port}?from=a@example.org&to=b@example.org&mode=insecure"
+
+
+def pictures(mail: str) -> list[bytes]:
+    parts = [part for part in email.message_from_string(mail).walk() if part.get_content_type() == "image/png"]
+    return [bytes(part.get_payload(decode=True)) for part in parts]  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_mail_carries_the_curve_as_a_picture(tmp_path: Path) -> None:
+    engine = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    with smtp() as (port, mails):
+        rules = book("", Channel("mail", "apprise", url=MAIL.format(port=port)))
+        blow_up(engine, tmp_path, rules)
+        send(engine, rules)
+    engine.dispose()
+    [[picture]] = map(pictures, mails)
+    shown = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), np.int64)
+    assert shown.shape[0] > 200 and shown.shape[1] > 600
+
+    def inked(colour: str) -> bool:
+        return bool((np.abs(shown - [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).sum(axis=2) < 60).any())
+
+    assert inked("#3f5bd9") and inked("#c62828") and not inked("#2a9d7c")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("trouble", [["false"], ["sleep", "60"], ["no-such-program"]])
+def test_a_picture_that_cannot_be_drawn_keeps_no_message_back(
+    engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: list[str]
+) -> None:
+    run = subprocess.run
+    monkeypatch.setattr(still.subprocess, "run", lambda _, **how: run(trouble, **{**how, "timeout": 0.3}))
+    with smtp() as (port, mails):
+        rules = book("", Channel("mail", "apprise", url=MAIL.format(port=port)))
+        blow_up(engine, tmp_path, rules)
+        send(engine, rules)
+    assert [pictures(mail) for mail in mails] == [[]]
+
+
+def test_a_picture_goes_only_where_it_is_taken_and_wanted() -> None:
+    assert takes_pictures(Channel("a", "apprise", url="slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#g"))
+    assert not takes_pictures(Channel("a", "apprise", url="slack://T1/A1/TIi/#g", picture=False))
+    assert not takes_pictures(Channel("a", "apprise", url="dingtalk://abcd1234abcdef"))
+    assert not takes_pictures(Channel("a", "webhook", url="http://127.0.0.1:1/"))
+    assert not takes_pictures(Channel("a", "apprise", url_env="NOT_THERE"))
 
 
 def test_secrets_come_from_environment_or_file_and_are_shown_nowhere(
