@@ -88,6 +88,51 @@ def draw(windows: Floats, functionals: Sequence[Floats], *, line: bool = True, s
     return drawn
 
 
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How rows scatter around their course. white (m,): innovations; r: of lag 1; heavy: factor of the tails."""
+
+    white: Floats
+    r: float
+    heavy: float
+
+
+def noise(stretches: Sequence[Floats], degree: int = 2) -> Noise | None:
+    """The noise that several stretches of rows share, each around a polynomial of its own; None under 12 rows in all.
+
+    A level of few rows tells too little of its own noise: take it from more rows than those.
+    """
+    stretches = [one for one in stretches if len(one) > degree + 1]
+    rows = sum(map(len, stretches))
+    if rows < 12:
+        return None
+    rest = [one - _course(one, degree) for one in stretches]
+    spent, w = degree + 1, rows / len(rest)
+    power = sum(float(one @ one) for one in rest)
+    r = sum(float(one[1:] @ one[:-1]) for one in rest) / power if power > 0 else 0.0
+    r = float(np.clip(r + (spent + (spent + 2) * r) / w, 0, STICKIEST))
+    white = np.concatenate([np.append(one[0] * np.sqrt(1 - r**2), one[1:] - r * one[:-1]) for one in rest])
+    white = (white - white.mean()) * np.sqrt(rows / max(rows - spent * len(rest), 1))
+    return Noise(white, r, float(_tails(rows, np.array([r]), spent * len(rest))[0]))
+
+
+def _course(values: Floats, degree: int) -> Floats:
+    x = np.linspace(-1, 1, len(values))
+    return np.asarray(np.polynomial.Polynomial.fit(x, values, degree)(x), np.float64)
+
+
+def level(values: Floats, around: Noise, seed: int = 0) -> Drawn:
+    """The mean of rows (n,) and what it could have been under that noise."""
+    weights = mean_of(len(values))
+    starts = np.random.default_rng([seed, len(values)]).integers(
+        0, max(len(around.white) - BLOCK + 1, 1), (DRAWS, -(-len(values) // BLOCK))
+    )
+    picks = np.minimum(starts[..., None] + np.arange(BLOCK), len(around.white) - 1).reshape(DRAWS, -1)
+    drawn = around.white[picks[:, : len(values)]] @ weights
+    factor = float(_coloured(weights, np.array([around.r]))[0]) * around.heavy
+    return Drawn(np.array([values.mean()]), (values.mean() + factor * drawn[None]).astype(np.float32))
+
+
 def stickiness(rest: Floats, spent: int) -> Floats:
     """Lag-1 autocorrelation (k,) of residuals (k, w), put right for its bias after `spent` fitted parameters
     (Kendall 1954), within 0 to 0.95."""

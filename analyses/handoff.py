@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SPAN, NEAR, LEAST = 50, 25, 8  # steps of a window, of a level; rows
+AROUND = 100  # rows on either side that the noise is taken from
 WEIGHT, HELD = 0.2, 5  # of the moving average; rows for which it must hold
 HORIZONS = (50, 100)
 Z95 = 1.96
@@ -207,17 +208,21 @@ def _gains(pre: Side, post: Side) -> list[Gain]:
 
 def gain(before: Ints, old: Floats, after: Ints, new: Floats, at: int) -> Interval:
     """The mean of the 25 steps up to `at` after the switch, less that of the last 25 before it (8 rows at least each),
-    with a block-bootstrap interval. Unknown where either side has fewer rows."""
+    with a block-bootstrap interval under the noise of 100 rows on either side. Unknown where rows are too few."""
     left = old[window(before, before=True, span=NEAR)]
     inside = after <= at
     right = new[inside][window(after[inside] - at, before=True, span=NEAR)]
     left, right = left[np.isfinite(left)], right[np.isfinite(right)]
-    if min(len(left), len(right)) < LEAST:
+    around = blocks.noise([_finite(old[-AROUND:]), _finite(new[:AROUND])])
+    if around is None or min(len(left), len(right)) < LEAST:
         return UNKNOWN
-    (one,) = blocks.draw(left[None], [blocks.mean_of(len(left))], seed=2)
-    (two,) = blocks.draw(right[None], [blocks.mean_of(len(right))], seed=3)
-    low, high = np.percentile(two.draws[0] - one.draws[0], [2.5, 97.5]).tolist()
-    return Interval(float(two.estimate[0] - one.estimate[0]), low, high)
+    draws = blocks.level(right, around, seed=1).draws - blocks.level(left, around, seed=2).draws
+    low, high = np.percentile(draws, [2.5, 97.5]).tolist()
+    return Interval(float(right.mean() - left.mean()), low, high)
+
+
+def _finite(values: Floats) -> Floats:
+    return values[np.isfinite(values)]
 
 
 def elasticity(length_before: float, length_after: float, before: float | None, after: float | None) -> float:

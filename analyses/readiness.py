@@ -309,7 +309,9 @@ def _condition(name: str, holds: bool | None, share: float, drawn: Drawn, scale:
 
 def _sentence(verdict: Verdict, share: float, conditions: Sequence[Condition], stand_in: str, windows: _Windows) -> str:
     cut, rise = conditions[:2]
-    start = f"{SPOKEN[verdict]}: {percent(max(cut.value, 0))} of the responses are cut off"
+    if cut.high <= 0:
+        return f"{SPOKEN[verdict]}: no response is cut off."
+    start = f"{SPOKEN[verdict]}: about {percent(max(cut.value, 0))} of the responses are cut off"
     moves = f"{_points(rise.value)} points per 100 steps, {_points(rise.low)} to {_points(rise.high)}"
     if verdict == "shorten":
         ratio = f"wrong responses are {float(windows.ratio[0]):.1f} times as long as right ones"
@@ -337,4 +339,4 @@ def _blocking(conditions: Sequence[Condition], called: str) -> str:
 
 
 def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2g}".replace("-", "−")
+    return f"{'−' if fraction < 0 else '+'}{number(float(f'{abs(100 * fraction):.2g}'))}"

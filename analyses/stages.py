@@ -169,13 +169,16 @@ class Level:
 
 
 def level_at(spent: Floats, values: Floats, budget: float) -> Level | None:
-    """Where a curve stands once `budget` is spent: the mean over its last fifth. None under 5 rows there.
+    """Where a curve stands once `budget` is spent: the mean over its last quarter. None under 5 rows there.
 
     spent, values: (n,), e.g. tokens since the stage's start and reward.
     """
-    near = (spent <= budget) & (spent > 0.8 * budget) & np.isfinite(values)
+    near = (spent <= budget) & (spent > 0.75 * budget) & np.isfinite(values)
     if near.sum() < 5 or not (spent[np.isfinite(values)] >= 0.95 * budget).any():
         return None
-    (drawn,) = blocks.draw(values[near][None], [blocks.mean_of(int(near.sum()))])
+    around = blocks.noise([values[(spent <= budget) & np.isfinite(values)]])
+    if around is None:
+        return None
+    drawn = blocks.level(values[near], around)
     low, high = drawn.interval()
     return Level(float(drawn.estimate[0]), float(low[0]), float(high[0]), int(near.sum()))

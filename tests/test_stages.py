@@ -95,7 +95,7 @@ def test_a_row_that_stands_for_four_steps_costs_four() -> None:
 def test_curves_are_compared_at_the_same_budget() -> None:
     spent = np.arange(1.0, 101)
     level = stages.level_at(spent, spent / 100, 50)
-    assert level is not None and level.value == pytest.approx(0.455) and level.rows == 10
+    assert level is not None and level.value == pytest.approx(0.44) and level.rows == 13
     assert stages.level_at(spent, spent / 100, 200) is None  # it never spent so much
 
 
