@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import streamlit as st
 
+from answers import roster
 from dashboard import data, parts, state
 from dashboard.health import RANK, gravest_first
 from dashboard.words import number, plain, sentence, tokens, trouble
@@ -87,15 +88,21 @@ def chosen(question: str) -> tuple[Run, list[Run], data.Pulse]:
     url = data.store_url()
     now = data.pulse(url)
     runs = data.every_run(url)
-    run = choose(runs, now) if runs else None
+    run = choose(runs, now) or _archived(now) if runs or state.read("run") else None
     if run is not None:
-        return run, runs, now
+        return run, runs if run in runs else [*runs, run], now
     parts.head(question, "", None, now)
     if runs:
         parts.no_such_run(state.read("run"))
     else:
         parts.nothing_yet()
     st.stop()
+
+
+def _archived(now: data.Pulse) -> Run | None:
+    """Out of the lists, but a link to it still leads there."""
+    away = [one.run for one in data.ask(roster.entries, now.all, "archived")]
+    return next((run for run in away if state.read("run") in (str(run.id), run.label, run.name)), None)
 
 
 def links(run: Run, runs: Sequence[Run]) -> None:
