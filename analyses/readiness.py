@@ -311,6 +311,8 @@ def _sentence(verdict: Verdict, share: float, conditions: Sequence[Condition], s
     cut, rise = conditions[:2]
     if cut.high <= 0:
         return f"{SPOKEN[verdict]}: no response is cut off."
+    if cut.value < 5e-4 and verdict == "stay":
+        return f"{SPOKEN[verdict]}: hardly any response is cut off."
     start = f"{SPOKEN[verdict]}: about {percent(max(cut.value, 0))} of the responses are cut off"
     moves = f"{_points(rise.value)} points per 100 steps, {_points(rise.low)} to {_points(rise.high)}"
     if verdict == "shorten":

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from analyses.stages import Declared, Evidence, Stage, stages
+from analyses.words import percent
 from answers import gpus
 from answers.curves import Curves
 from db import runs
@@ -84,6 +85,15 @@ def switch(before: float | None, after: float | None) -> str:
     """
     one, two = spoken(before), spoken(after)
     return f"{one.removesuffix(' tokens') if two.endswith(' tokens') else one} → {two}"
+
+
+def share(fraction: float) -> str:
+    """A share as people say it, without digits that mean nothing.
+
+    >>> share(0.123), share(1e-9), share(0.0)
+    ('12 %', 'under 0.01 %', '0 %')
+    """
+    return "under 0.01 %" if 0 < fraction < 1e-4 else percent(max(fraction, 0.0))
 
 
 def how(stage: Stage) -> str:
