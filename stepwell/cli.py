@@ -417,6 +417,34 @@ def link(store: str | None, run: str, after: str) -> None:
 
 
 @cli.command()
+@with_store
+@click.argument("run")
+@click.option("--at", "step", type=click.IntRange(0), default=0, show_default=True, help="Its first step.")
+@click.option("--limit", metavar="TOKENS", help="Tokens that a response may have: 16384, or 16K.")
+@click.option("--name", default="", help="What it is called.")
+@click.option("--remove", is_flag=True, help="Take back the stage that was declared there.")
+@click.option("--who", help="Your name (the login).")
+def stage(store: str | None, run: str, step: int, limit: str | None, name: str, remove: bool, who: str | None) -> None:
+    """Say where a stage of RUN begins, over what configs and logs say."""
+    from stepwell import staging
+
+    engine, _settings = opened({"store": store})
+    staging.stage(engine, run, step, limit, name, who, remove=remove)
+
+
+@cli.command()
+@with_store
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def stages(store: str | None, run: str, as_json: bool) -> None:
+    """Show the stages of the chain that RUN is part of: limits, hand-offs, readiness for a longer context."""
+    from stepwell import staging
+
+    engine, _settings = opened({"store": store})
+    staging.tell(engine, run, json=as_json)
+
+
+@cli.command()
 @click.option(
     "--folder", type=click.Path(path_type=Path), default="demo", show_default=True, help="Where its stores live."
 )
