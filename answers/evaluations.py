@@ -145,137 +145,18 @@ def _sentence(scores: Sequence[Scored]) -> str:
         else f"{unknown:,} do not say at which limit"
     )
     return (
-        f"{_several(len(scores), 'score')} of {_several(len(systems), 'system')} on "
-        f"{_several(len(names), 'benchmark')}; {limits}."
+        f"{several(len(scores), 'score')} of {several(len(systems), 'system')} on "
+        f"{several(len(names), 'benchmark')}; {limits}."
     )
 
 
-def _several(count: int, noun: str) -> str:
+def several(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-# --- limits --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One system's scores on one benchmark over the evaluation limits, in percent (or the benchmark's own unit).
-
-    cells: limit -> (value, standard error or None). gains: per doubling of the limit.
-    """
-
-    system: str
-    run_id: int | None
-    published: bool
-    train_context: int | None
-    cells: dict[int, tuple[float, float | None]]
-    gains: tuple[analysis.Gain, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """Training limit by evaluation limit. limits: ascending. turns: findings of an order that the limit decides.
-    unstated: scores of the benchmark that do not say their limit and stand in no cell."""
-
-    benchmark: str
-    unit: str
-    limits: tuple[int, ...]
-    lines: tuple[Line, ...]
-    turns: tuple[str, ...]
-    unstated: int
-    sentence: str
-
-
-def matrix(connection: sa.Connection, benchmark: str) -> Matrix:
-    """The scores of one benchmark by the limits of training and evaluation, with errors and gain per doubling."""
-    found = evaluations(connection, None, benchmark).scores
-    shares = [one for one in found if one.percent is not None]
-    held = [one for one in shares if one.said.eval_context and not one.said.note.startswith("best (")]
-    questions = stored.questions_of(connection, [one.said.id for one in held if one.said.has_questions])
-    by_system: dict[tuple[str, int], list[Scored]] = defaultdict(list)
-    for one in held:
-        by_system[one.said.system, one.said.train_context or 0].append(one)
-    order = sorted(by_system, key=lambda key: (by_system[key][0].said.published, key[1], key[0]))
-    lines = tuple(_line(by_system[key], questions) for key in order)
-    limits = tuple(sorted({limit for line in lines for limit in line.cells}))
-    turned = _turns(lines, {one.said.system: one.said.note for one in held})
-    rest = len([one for one in shares if not one.said.eval_context])
-    return Matrix(benchmark, "percent", limits, lines, turned, rest, _said(benchmark, lines, limits, turned, rest))
-
-
-def _line(scores: list[Scored], questions: dict[int, Questions]) -> Line:
-    """Of two scores at one limit the newer step counts, then the later entry."""
-    at: dict[int, Scored] = {}
-    for one in sorted(scores, key=lambda one: (one.said.step or 0, one.said.position)):
-        at[one.said.eval_context or 0] = one
-    cells = {limit: (one.percent or 0.0, one.error_percent) for limit, one in sorted(at.items())}
-    told = [_asked(questions.get(at[limit].said.id)) for limit in cells]
-    gains = analysis.gains([(limit, value / 100, _part(error)) for limit, (value, error) in cells.items()], told)
-    said = scores[0].said
-    return Line(said.system, said.run_id, said.published, said.train_context, cells, tuple(gains))
-
-
-def _part(error: float | None) -> float | None:
-    return None if error is None else error / 100
-
-
-def _asked(told: Questions | None) -> analysis.Questions | None:
-    return None if told is None else analysis.of_counts(told.right, told.samples, told.ids)
-
-
-def _turns(lines: Sequence[Line], notes: dict[str, str]) -> tuple[str, ...]:
-    """Pairs whose order one limit turns round, the widest turn first; the limit decides who is better."""
-    found = []
-    for i, first in enumerate(lines):
-        for second in lines[i + 1 :]:
-            if first.published != second.published:
-                continue
-            both = sorted(first.cells.keys() & second.cells.keys())
-            apart = {limit: first.cells[limit][0] - second.cells[limit][0] for limit in both}
-            if both and min(apart.values()) < -0.05 and max(apart.values()) > 0.05:
-                found.append(_turn(first, second, apart, notes))
-    return tuple(text for _, text, sure in sorted(found, reverse=True) if sure)
-
-
-def _turn(first: Line, second: Line, apart: dict[int, float], notes: dict[str, str]) -> tuple[float, str, bool]:
-    """(how far it turns, in words, whether it is more than chance at the lower limit as far as errors tell)."""
-    limits = sorted(apart, key=lambda limit: apart[limit])
-    low, high = limits[0], limits[-1]
-    if low > high:
-        first, second, low, high, apart = second, first, high, low, {at: -value for at, value in apart.items()}
-    base = "its base, " if "the base of" in notes.get(second.system, "") else ""
-    a, b = first.cells[low], second.cells[low]
-    errors, sure = _sure(a, b)
-    return (
-        apart[high] - apart[low],
-        (
-            f"At the {limit_words(low)} limit {first.system} ranks below {base}{second.system} ({a[0]:.1f} against "
-            f"{b[0]:.1f} %, {apart[low]:+.1f} points{errors}); at {limit_words(high)} above it ({apart[high]:+.1f})."
-        ),
-        sure,
-    )
-
-
-def _sure(a: tuple[float, float | None], b: tuple[float, float | None]) -> tuple[str, bool]:
-    if a[1] is None or b[1] is None:
-        return ", errors not known", True
-    apart = analysis.difference(b[0], b[1], a[0], a[1])
-    return f" ± {apart.error:.1f}", apart.distinguishable
-
-
-def _said(benchmark: str, lines: Sequence[Line], limits: Sequence[int], turns: Sequence[str], rest: int) -> str:
-    if not lines:
-        return f"No score on {benchmark} says at which limit it was measured." if rest else ""
-    if turns:
-        return turns[0]
-    span = limit_words(limits[0]) if len(limits) == 1 else f"{limit_words(limits[0])} to {limit_words(limits[-1])}"
-    best = max(((line, limit) for line in lines for limit in line.cells), key=lambda one: one[0].cells[one[1]][0])
-    value, error = best[0].cells[best[1]]
-    more = "" if error is None else f" ± {error:.1f}"
-    return (
-        f"On {benchmark} the highest is {best[0].system} with {value:.1f}{more} % at {limit_words(best[1])}; "
-        f"{_several(len(lines), 'system')}, limits {span}."
-    )
+def signed(points: float) -> str:
+    """+7.6, −4.6."""
+    return f"{points:+.1f}".replace("-", "−")
 
 
 def limit_words(tokens: int | None) -> str:
@@ -283,60 +164,6 @@ def limit_words(tokens: int | None) -> str:
     if tokens is None:
         return "limit not stated"
     return f"{tokens // 1024}K" if tokens >= 1024 and tokens % 1024 == 0 else f"{tokens:,}"
-
-
-# --- two systems ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Two scores of one benchmark. paired: question by question, where both documents tell; else `apart` by their
-    errors, or None where one is not known."""
-
-    first: Scored
-    second: Scored
-    paired: analysis.Paired | None
-    apart: analysis.Difference | None
-    sentence: str
-
-
-def compared(connection: sa.Connection, first: int, second: int) -> Compared:
-    """Two stored scores by their ids. Raises LookupError for one that is not there."""
-    held = {one.id: one for one in stored.evaluations(connection)}
-    if first not in held or second not in held:
-        raise LookupError("a score is gone")
-    told = stored.questions_of(connection, [first, second])
-    a, b = (scored(held[of], told.get(of)) for of in (first, second))
-    asked = [_asked(told.get(of)) for of in (first, second)]
-    pair: analysis.Paired | None = None
-    if asked[0] is not None and asked[1] is not None and len({*asked[0].names} & {*asked[1].names}) > 1:
-        pair = analysis.paired(asked[0], asked[1])
-    apart = None
-    if pair is None and None not in (a.percent, b.percent, a.error_percent, b.error_percent):
-        apart = analysis.difference(a.percent or 0.0, a.error_percent or 0.0, b.percent or 0.0, b.error_percent or 0.0)
-    return Compared(a, b, pair, apart, _verdict(a, b, pair, apart))
-
-
-def _verdict(a: Scored, b: Scored, pair: analysis.Paired | None, apart: analysis.Difference | None) -> str:
-    names = f"{b.said.system} is"
-    same = a.said.eval_context is not None and a.said.eval_context == b.said.eval_context
-    limits = "" if same else " Their limits are not known to be equal."
-    if pair is not None:
-        p = "p < 0.001" if pair.p < 0.001 else f"p = {pair.p:.3f}"
-        word = "" if pair.distinguishable else "not distinguishable: "
-        return (
-            f"{word}{names} {100 * pair.value:+.1f} points from {a.said.system} on the {pair.n:,} questions of both "
-            f"({100 * pair.low:+.1f} to {100 * pair.high:+.1f}, {p}); a difference of {100 * pair.mde:.1f} points "
-            f"would be seen four times of five.{limits}"
-        ).replace("not dist", "Not dist")
-    if apart is not None:
-        word = "" if apart.distinguishable else "Not distinguishable: "
-        return (
-            f"{word}{names} {apart.value:+.1f} points from {a.said.system} ({apart.low:+.1f} to {apart.high:+.1f}), "
-            f"unpaired: no questions to hold side by side.{limits}"
-        )
-    both = f"{b.said.system} and {a.said.system}"
-    return f"Whether {both} differ cannot be told: a standard error is not known of both.{limits}"
 
 
 def steps_of(connection: sa.Connection, benchmark: str) -> list[validation.Curve]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from analyses.evaluations import largest_error
 from db import metrics, runs, series
 from db.evaluations import Evaluation
 from db.series import Series
@@ -67,6 +68,14 @@ class Curve:
     said: Evaluation
     steps: np.ndarray
     values: np.ndarray
+
+    def errors(self) -> list[float]:
+        """Standard errors, at most, from the number of questions; NaN where that is not known."""
+        n = self.said.n_questions
+        if not n or self.said.unit != "fraction":
+            return [float("nan")] * len(self.values)
+        shares = [share if 0 < share < 1 else (share * n + 2) / (n + 4) for share in self.values.tolist()]
+        return [largest_error(share, n) if 0 <= share <= 1 else float("nan") for share in shares]
 
 
 def curves(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Curve]:

@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from answers.evaluations import Scored, compared, evaluations, matrix
+from answers.context_matrix import matrix
+from answers.evaluations import Scored, evaluations
+from answers.two_scores import compared
 from collectors.documents import following
 from collectors.follow import Collector
 from db import documents, runs
@@ -194,5 +196,5 @@ def test_the_matrix_of_deepcoder_and_what_a_16k_limit_does(store: sa.Engine) -> 
     assert gains == {"DeepCoder-14B-Preview": [12.3, 2.7], "DeepSeek-R1-Distill-Qwen-14B": [2.8, 0.0]}
     assert found.sentence == (
         "At the 16K limit DeepCoder-14B-Preview ranks below its base, DeepSeek-R1-Distill-Qwen-14B (45.6 against "
-        "50.2 %, -4.6 points, errors not known); at 64K above it (+7.6)."
+        "50.2 %, −4.6 points, errors not known); at 64K above it (+7.6)."
     )
