@@ -31,10 +31,10 @@ def compared(connection: sa.Connection, first: int, second: int) -> Compared:
         raise LookupError("a score is gone")
     told = stored.questions_of(connection, [first, second])
     a, b = (scored(held[of], told.get(of)) for of in (first, second))
-    asked = [asked(told.get(of)) for of in (first, second)]
+    sides = [asked(told.get(of)) for of in (first, second)]
     pair: analysis.Paired | None = None
-    if asked[0] is not None and asked[1] is not None and len({*asked[0].names} & {*asked[1].names}) > 1:
-        pair = analysis.paired(asked[0], asked[1])
+    if sides[0] is not None and sides[1] is not None and len({*sides[0].names} & {*sides[1].names}) > 1:
+        pair = analysis.paired(sides[0], sides[1])
     apart = None
     if pair is None and None not in (a.percent, b.percent, a.error_percent, b.error_percent):
         apart = analysis.difference(a.percent or 0.0, a.error_percent or 0.0, b.percent or 0.0, b.error_percent or 0.0)
@@ -47,8 +47,8 @@ def _verdict(a: Scored, b: Scored, pair: analysis.Paired | None, apart: analysis
         p = "p < 0.001" if pair.p < 0.001 else f"p = {pair.p:.3f}"
         return (
             f"{_opening(pair.distinguishable)}{b.said.system} is {signed(100 * pair.value)} points from "
-            f"{a.said.system} on the {pair.n:,} questions of both ({signed(100 * pair.low)} to {signed(100 * pair.high)}, {p}); "
-            f"a difference of {100 * pair.mde:.1f} points would be seen four times of five.{limits}"
+            f"{a.said.system} on the {pair.n:,} questions of both "
+            f"({signed(100 * pair.low)} to {signed(100 * pair.high)}, {p}); a difference of {100 * pair.mde:.1f} points would be seen four times of five.{limits}"
         )
     if apart is not None:
         return (
