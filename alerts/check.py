@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-import analyses
 from alerts import evaluate
-from alerts.elsewhere import GOES_ON, elsewhere, goes_on_at
+from alerts.judging import Task, judge_all
 from alerts.lifecycle import Episode
 from alerts.rules import Book
 from alerts.watch import Pass, observe, stand
-from analyses.contract import RANK, Context, Rows, State
-from analyses.judge import any_open, end, judge, missing, quantities
-from analyses.moments import stretches
-from db import alerts, findings, runs
-from db.engine import StoreError, reading, writing
-from db.findings import Finding, Judged
-from db.rows import SourceRows, interval, rows_of
+from analyses.contract import RANK
+from analyses.judge import missing, quantities
+from db import findings, runs
+from db.engine import reading
+from db.findings import Finding
+from db.rows import interval
 from db.runs import Attempt, Run, Source
 from db.series import newest
-from db.sources import places
+from db.sources import torn_ends
 
 LEAST_PATIENCE = 600.0  # s without data before anything is called stale (dynamics 7.2)
 BLIND_PATIENCE = 3600.0  # the same where neither the log's times nor its step time tell how long a step takes
@@ -60,19 +53,6 @@ class Report:
         return sorted(loud, key=lambda one: (-RANK[one.severity], one.run_id, one.onset_step))
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A source to be judged from where the last pass stopped. of_run: the attempts of all files of the run. torn: its
-    provisional records start there."""
-
-    run: Run
-    source: Source
-    attempts: list[Attempt]
-    of_run: list[Attempt]
-    judged: Judged | None
-    torn: tuple[int, int] | None
-
-
 def check(
     engine: sa.Engine,
     *,
@@ -90,8 +70,8 @@ def check(
     """
     tasks, report = _tasks(engine, now, live_for, run_ids)
     clock = None if live_for is None else now
-    for task in tasks:
-        _careful(engine, task, clock, report)
+    for task, error in judge_all(engine, tasks, clock):
+        report.errors.setdefault(task.run.id, {})["detectors"] = f"{task.source.path}: {error!r}"
     if book is not None:
         evaluate.evaluate(engine, [_bare(task) for task in tasks], book, clock, report.errors)
     with reading(engine) as connection:
@@ -115,17 +95,7 @@ def check(
     return report
 
 
-def _careful(engine: sa.Engine, task: _Task, now: float | None, report: Report) -> None:
-    """A detector that stumbles over one run is told of; the others are judged."""
-    try:
-        _judge(engine, task, now)
-    except StoreError:
-        raise
-    except Exception as error:
-        report.errors.setdefault(task.run.id, {})["detectors"] = f"{task.source.path}: {error!r}"
-
-
-def _bare(task: _Task) -> evaluate.Task:
+def _bare(task: Task) -> evaluate.Task:
     return evaluate.Task(task.run, task.source, task.attempts, task.torn, known=task.judged is not None)
 
 
@@ -135,7 +105,7 @@ def is_live(run: Run, now: float, live_for: float) -> bool:
 
 def _tasks(
     engine: sa.Engine, now: float, live_for: float | None, run_ids: Collection[int] | None
-) -> tuple[list[_Task], Report]:
+) -> tuple[list[Task], Report]:
     with reading(engine) as connection:
         chosen = [run for run in runs.all_runs(connection, run_ids) if live_for is None or is_live(run, now, live_for)]
         report = Report({run.id: run for run in chosen})
@@ -147,77 +117,16 @@ def _tasks(
             mine[attempt.source_id].append(attempt)
             of_run[attempt.run_id].append(attempt)
         judged = findings.judged(connection, report.sources)
-        torn = {
-            place.id: place.provisional for place in places(connection, [source.path for source in sources]).values()
-        }
+        torn = torn_ends(connection, report.sources)
     tasks = []
     for source in sources:
-        end = torn.get(source.id) or {}
-        until = (end["attempt"], end["seq"]) if "attempt" in end else None
         if mine[source.id]:
             run, tries = report.runs[source.run_id], mine[source.id]
-            tasks.append(_Task(run, source, tries, of_run[run.id], judged.get(source.id), until))
+            tasks.append(Task(run, source, tries, of_run[run.id], judged.get(source.id), torn.get(source.id)))
     return tasks, report
 
 
-def _judge(engine: sa.Engine, task: _Task, now: float | None) -> None:
-    """Fold the new rows of one source. Rows of a torn end are judged too, but that state is not kept: they will be
-    read again, whole."""
-    rules, before = rules_fingerprint(), task.judged
-    known = before is not None and before.rules == rules and before.attempt_id in {one.id for one in task.attempts}
-    start = (before.attempt_id, before.seq) if before and known else (0, 0)
-    state = before.state if before and known else {}
-    last, goes_on = task.attempts[-1], goes_on_at(task.attempts)
-    now = None if goes_on is not None else now  # nobody waits for a file that another one has followed
-    over = goes_on is not None and any_open(state)
-    if known and task.torn is None and start == (last.id, last.records) and now is None and not over:
-        return
-    trainer, wanted = task.source.trainer, quantities()
-    with reading(engine) as connection:
-        others = elsewhere(connection, task.of_run, task.source, wanted) if start[0] != last.id else ()
-        context = Context(runs.settings_of(connection, task.run.id), trainer, now, others)
-        rows = rows_of(connection, trainer, task.attempts, wanted, after=start, until=task.torn)
-        torn = rows_of(connection, trainer, task.attempts, wanted, after=task.torn) if task.torn else None
-    state, heard = hear(state, _rows(rows), context)
-    if torn is not None and len(torn):
-        heard = [*heard, *hear(copy.deepcopy(state), _rows(torn), context)[1]]
-    if goes_on is not None:
-        state, heard = gone(state, heard, goes_on)
-    if known and not heard and not len(rows):
-        return
-    late = before is not None and before.rules != rules
-    with writing(engine) as connection:
-        place = alerts.positions_of(connection, [task.source.id]).get(task.source.id) if heard else None
-        places = evaluate.Places([rows] if torn is None else [rows, torn], place)
-        if before is not None and not known:
-            findings.forget(connection, task.source.id)
-        alerts.state(connection, evaluate.statements(task.run.id, task.source.id, heard, places, late=late))
-        if (at := places.last()) is not None and len(rows):
-            alerts.set_position(connection, task.source.id, at)
-        findings.keep(connection, task.run.id, task.source.id, [_row(one.finding.as_dict()) for one in heard])
-        findings.set_judged(connection, task.source.id, Judged(rows.at[0], rows.at[1], state, rules))
-
-
-def hear(state: State, rows: Rows, context: Context) -> tuple[State, list[evaluate.Heard]]:
-    """Every detector over new rows, attempt by attempt; the clock speaks after the last."""
-    if not len(rows):
-        state, said = judge(state, rows, context)
-        return state, [evaluate.Heard(one) for one in said]
-    heard: list[evaluate.Heard] = []
-    for start, stop in stretches(rows):
-        then = context if stop == len(rows) else replace(context, now=None)
-        state, said = judge(state, rows.part(start, stop), then)
-        heard += [evaluate.Heard(one, int(rows.attempts[start])) for one in said]
-    return state, heard
-
-
-def gone(state: State, heard: list[evaluate.Heard], step: int) -> tuple[State, list[evaluate.Heard]]:
-    """What is open when another file goes on with the run, from `step` on, was over at this one's last row."""
-    state, said = end(state, step, GOES_ON)
-    return state, [*heard, *(evaluate.Heard(one, attempt=0) for one in said)]
-
-
-def _missing(connection: sa.Connection, tasks: list[_Task]) -> dict[int, dict[str, tuple[str, ...]]]:
+def _missing(connection: sa.Connection, tasks: list[Task]) -> dict[int, dict[str, tuple[str, ...]]]:
     """Run by run: a quantity that any of its sources logs is not missing."""
     logged: dict[int, set[str]] = defaultdict(set)
     for run_id, quantity in newest(connection, {task.run.id for task in tasks}, quantities()):
@@ -225,7 +134,7 @@ def _missing(connection: sa.Connection, tasks: list[_Task]) -> dict[int, dict[st
     return {task.run.id: missing(logged[task.run.id]) for task in tasks}
 
 
-def _stale(connection: sa.Connection, tasks: list[_Task], now: float) -> dict[int, float]:
+def _stale(connection: sa.Connection, tasks: list[Task], now: float) -> dict[int, float]:
     """Runs without data for longer than 10 minutes and 4 of their own intervals (an hour where those are unknown)."""
     stale: dict[int, float] = {}
     pace = newest(connection, {task.run.id for task in tasks}, ["time_step"])
@@ -239,24 +148,6 @@ def _stale(connection: sa.Connection, tasks: list[_Task], now: float) -> dict[in
         if age > (max(LEAST_PATIENCE, 4 * seconds) if seconds is not None and seconds > 0 else BLIND_PATIENCE):
             stale[task.run.id] = age
     return stale
-
-
-def _rows(rows: SourceRows) -> Rows:
-    return Rows(rows.steps, rows.walls, rows.attempts, rows.columns, rows.logged)
-
-
-def _row(said: dict[str, Any]) -> dict[str, Any]:
-    """A detector's finding as the store's columns: there `source` is a file, so the rule's source is its origin."""
-    return {"origin" if name == "source" else name: value for name, value in said.items()}
-
-
-@cache
-def rules_fingerprint() -> str:
-    """A hash of the detectors' code: verdicts of other rules are not continued but made afresh."""
-    told = hashlib.blake2b(digest_size=8)
-    for path in sorted(Path(analyses.__file__).parent.rglob("*.py")):
-        told.update(path.read_bytes())
-    return told.hexdigest()
 
 
 def _once_per_run(found: list[Finding], report: Report) -> list[Finding]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from alerts.check import gone
-from alerts.check import hear as hear_all
 from alerts.elsewhere import elsewhere, goes_on_at
 from alerts.evaluate import Heard, Places, base, hear, statements
+from alerts.judging import gone
+from alerts.judging import hear as hear_all
 from alerts.lifecycle import Episode, World, standing
 from alerts.rules import Book, Rule
 from analyses.contract import Context, Rows

@@ -196,6 +196,8 @@ class _Teller:
 def _sustained(recent: list[list[int]], series: Series, signals: Sequence[Signal]) -> tuple[list[list[int]], Ints]:
     """The bits to remember per signal, and per new row the highest severity that has lasted (-1: none)."""
     levels = np.full(len(series.steps) - series.fresh, -1)
+    if len(levels) == 1:  # a live run
+        return _sustained_now(recent, int(series.ages[-1]), signals, levels)
     bits = []
     for i, signal in enumerate(signals):
         before = recent[i] if recent else []
@@ -204,6 +206,19 @@ def _sustained(recent: list[list[int]], series: Series, signals: Sequence[Signal
             lasting = _lasting(hits, len(before), series.ages[series.new], signal.n) >= signal.m
             levels[lasting] = np.maximum(levels[lasting], RANK[signal.severity])
         bits.append(hits[len(hits) - min(len(hits), signal.n - 1) :].tolist())
+    return bits, levels
+
+
+def _sustained_now(
+    recent: list[list[int]], age: int, signals: Sequence[Signal], levels: Ints
+) -> tuple[list[list[int]], Ints]:
+    """The same for one row, without arrays."""
+    bits = []
+    for i, signal in enumerate(signals):
+        hits = [*(recent[i] if recent else []), int(signal.hits[0])]
+        if sum(hits[-min(signal.n, age) :]) >= signal.m:
+            levels[0] = max(levels[0], RANK[signal.severity])
+        bits.append(hits[len(hits) - min(len(hits), signal.n - 1) :])
     return bits, levels
 
 

@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 from analyses import detectors as folder
 from analyses.contract import RANK, Context, Detector, Finding, Rows, Severity, State
@@ -28,6 +29,16 @@ def detectors() -> dict[str, Detector]:
     return found
 
 
+FOUNDATION = "contract entropy episodes judge measure moments packed series trend words".split()
+
+
+def code() -> list[Path]:
+    """The files that a verdict rests on; what else there is in `analyses/` changes none."""
+    here = Path(__file__).parent
+    return [*sorted((here / "detectors").glob("*.py")), *(here / f"{name}.py" for name in FOUNDATION)]
+
+
+@cache
 def quantities() -> frozenset[str]:
     """Every quantity that some detector reads, context_limit among them: what Rows.columns should hold."""
     read = {"context_limit"}

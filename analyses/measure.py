@@ -48,9 +48,13 @@ def recent(series: Series, values: Floats, width: int = 3) -> Floats:
 
 def earlier(series: Series, values: Floats, reach: int = REACH, lag: int = LAG) -> Floats:
     """(new rows, reach): the rows -reach..-lag of the segment, in a young one its first third; NaN for the others."""
+    window = series.past(values, reach)
+    if len(window) == 1:  # a live run
+        window[0, reach - min(max(2 * int(series.ages[-1]) // 3, 3), lag) :] = np.nan
+        return window
     behind = np.clip(2 * series.ages[series.new] // 3, 3, lag)
     late = np.arange(reach)[::-1] < behind[:, None]
-    return np.where(late, np.nan, series.past(values, reach))
+    return np.where(late, np.nan, window)
 
 
 def reference(series: Series, values: Floats, reach: int = REACH, lag: int = LAG) -> Floats:

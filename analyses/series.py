@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from analyses.contract import Bools, Floats, Ints, Rows, State
+from analyses.packed import floats, ints, pack
 
 Needs = tuple[tuple[str, ...], ...]
 
+NOTHING = np.zeros(0, np.int64)
 HUGE = 1e100
 """No log of a run that still trains goes beyond; differences and squares of smaller numbers do not overflow."""
 
@@ -48,10 +50,12 @@ class Series:
 
     def column(self, *names: str) -> Floats:
         """Row by row, the first of these quantities that the row holds, else NaN."""
-        values = np.full(len(self.steps), np.nan)
-        for name in reversed(names):
-            if name in self.columns:
-                values = np.where(np.isfinite(self.columns[name]), self.columns[name], values)
+        there = [self.columns[name] for name in names if name in self.columns]
+        if not there:
+            return np.full(len(self.steps), np.nan)
+        values = there[-1]  # NaN where it is not finite: see `columns`
+        for better in reversed(there[:-1]):
+            values = np.where(np.isfinite(better), better, values)
         return values
 
     def past(self, values: Floats, width: int, lag: int = 0) -> Floats:
@@ -111,17 +115,16 @@ def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str], keep: int)
     if not usable.any():
         return None
     stages, limit, attempt = _stages(state, rows, usable)
-    wanted = list(dict.fromkeys([name, *(q for group in needs[1:] for q in group), *uses]))
+    wanted = dict.fromkeys([name, *(q for group in needs[1:] for q in group), *uses])
     there = [q for q in wanted if q in rows.columns or q in state.get("columns", {})]
-    old_stages = np.array(state.get("stages", []), np.int64)
-    old_ages = np.array(state.get("ages", []), np.int64)
-    fresh, count = len(old_stages), int(usable.sum())
+    old_attempts, old_ages, old_stages = _segments(state.get("segments", []))
+    fresh, count = len(old_stages), len(stages)
     born = int(state.get("born", 0))
     return Series(
         name=name,
         fresh=fresh,
-        steps=np.concatenate([np.array(state.get("steps", []), np.int64), rows.steps[usable]]),
-        attempts=np.concatenate([np.array(state.get("attempts", []), np.int64), rows.attempts[usable]]),
+        steps=np.concatenate([ints(state.get("steps", "")), rows.steps[usable]]),
+        attempts=np.concatenate([old_attempts, rows.attempts[usable]]),
         ages=np.concatenate([old_ages, _ages(stages, old_stages, old_ages)]),
         born=np.arange(born - fresh + 1, born + count + 1),
         stages=np.concatenate([old_stages, stages]),
@@ -132,18 +135,33 @@ def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str], keep: int)
 
 
 def kept(series: Series) -> State:
-    """The state to remember: the last rows as plain JSON (null for NaN)."""
+    """The state to remember: the last rows as plain JSON."""
     last = slice(max(0, len(series.steps) - series.keep), None)
     return {
         "name": series.name,
         "born": int(series.born[-1]),
-        "steps": series.steps[last].tolist(),
-        "attempts": series.attempts[last].tolist(),
-        "ages": series.ages[last].tolist(),
-        "stages": series.stages[last].tolist(),
-        "columns": {name: _plain(column[last]) for name, column in series.columns.items()},
+        "steps": pack(series.steps[last]),
+        "segments": _told(series.attempts[last], series.ages[last], series.stages[last]),
+        "columns": {name: pack(column[last]) for name, column in series.columns.items()},
         "memory": series.memory,
     }
+
+
+def _told(attempts: Ints, ages: Ints, stages: Ints) -> list[list[int]]:
+    """[rows, attempt, age of the first, stage] of each stretch within one segment."""
+    if stages[0] == stages[-1]:
+        return [[len(stages), int(attempts[0]), int(ages[0]), int(stages[0])]]
+    cuts = [0, *(np.flatnonzero(np.diff(stages)) + 1).tolist(), len(stages)]
+    return [[b - a, int(attempts[a]), int(ages[a]), int(stages[a])] for a, b in pairwise(cuts)]
+
+
+def _segments(told: list[list[int]]) -> tuple[Ints, Ints, Ints]:
+    """attempts, ages, stages, row by row."""
+    if not told:
+        return NOTHING, NOTHING, NOTHING
+    counts = [each[0] for each in told]
+    ages = np.concatenate([np.arange(age, age + count) for count, _, age, _ in told])
+    return np.repeat([each[1] for each in told], counts), ages, np.repeat([each[3] for each in told], counts)
 
 
 def _pick(rows: Rows, names: tuple[str, ...]) -> str | None:
@@ -156,16 +174,17 @@ def _pick(rows: Rows, names: tuple[str, ...]) -> str | None:
 def _stages(state: State, rows: Rows, usable: Bools) -> tuple[Ints, float | None, int]:
     """The segment number of every usable row; the last context limit and attempt seen."""
     memory = state.get("memory", {})
-    limits = rows.columns.get("context_limit", np.full(len(rows), np.nan))[usable]
-    known = np.concatenate([[np.nan if memory.get("limit") is None else memory["limit"]], limits])
-    held = np.maximum.accumulate(np.where(np.isfinite(known), np.arange(len(known)), 0))
-    known = known[held]
-    before, after = known[:-1], known[1:]
     mine = rows.attempts[usable]
     attempts = np.concatenate([[memory.get("attempt", mine[0])], mine])
-    changed = (np.isfinite(before) & (before != after)) | (attempts[1:] != attempts[:-1])
-    start = state["stages"][-1] if state.get("stages") else 0
-    last = float(known[-1]) if np.isfinite(known[-1]) else None
+    changed = attempts[1:] != attempts[:-1]
+    last: float | None = memory.get("limit")
+    if "context_limit" in rows.columns:
+        known = np.concatenate([[np.nan if last is None else last], rows.columns["context_limit"][usable]])
+        held = np.maximum.accumulate(np.where(np.isfinite(known), np.arange(len(known)), 0))
+        known = known[held]
+        changed |= np.isfinite(known[:-1]) & (known[:-1] != known[1:])
+        last = float(known[-1]) if np.isfinite(known[-1]) else None
+    start = state["segments"][-1][3] if state.get("segments") else 0
     return start + np.cumsum(changed), last, int(attempts[-1])
 
 
@@ -180,18 +199,9 @@ def _ages(stages: Ints, old_stages: Ints, old_ages: Ints) -> Ints:
 
 
 def _column(state: State, rows: Rows, name: str, usable: Bools, fresh: int) -> Floats:
-    old = state.get("columns", {}).get(name)
-    before = np.full(fresh, np.nan) if old is None else _numbers(old)
-    new = rows.columns.get(name)
-    after = np.full(int(usable.sum()), np.nan) if new is None else new[usable]
-    joined = np.concatenate([before, after])
-    return np.where(np.isfinite(joined), np.clip(joined, -HUGE, HUGE), np.nan)
-
-
-def _numbers(plain: list[float | None]) -> Floats:
-    return np.array(plain, np.float64)
-
-
-def _plain(values: Floats) -> list[float | None]:
-    plain: list[float | None] = values.tolist()
-    return plain if np.isfinite(values).all() else [v if v is not None and math.isfinite(v) else None for v in plain]
+    old, new = state.get("columns", {}).get(name), rows.columns.get(name)
+    before = np.full(fresh, np.nan) if old is None else floats(old)
+    if new is None:
+        return np.concatenate([before, np.full(np.count_nonzero(usable), np.nan)])
+    after = new[usable]
+    return np.concatenate([before, np.where(np.isfinite(after), np.minimum(np.maximum(after, -HUGE), HUGE), np.nan)])

@@ -140,9 +140,13 @@ def statements_of(connection: sa.Connection, run_ids: Collection[int]) -> dict[i
     return found
 
 
-def set_position(connection: sa.Connection, source_id: int, at: Position) -> None:
-    new = insert_new(connection, positions).values(source_id=source_id, **asdict(at))
-    connection.execute(new.on_conflict_do_update(index_elements=["source_id"], set_=asdict(at)))
+def set_positions(connection: sa.Connection, at: Mapping[int, Position]) -> None:
+    """source id -> its last judged row."""
+    rows = [{"source_id": source_id, **asdict(one)} for source_id, one in at.items()]
+    if rows:
+        new = insert_new(connection, positions)
+        over = {name: new.excluded[name] for name in Position.__dataclass_fields__}
+        connection.execute(new.on_conflict_do_update(index_elements=["source_id"], set_=over), rows)
 
 
 def positions_of(connection: sa.Connection, source_ids: Collection[int]) -> dict[int, Position]:

@@ -180,7 +180,12 @@ def keyset_members(connection: sa.Connection, keyset_ids: set[int]) -> dict[int,
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> Insert:
     """An insert that knows ON CONFLICT, which Core spells once per database."""
-    if connection.dialect.name == "postgresql":
+    return insert_for(connection.dialect.name, table)
+
+
+def insert_for(dialect: str, table: sa.Table) -> Insert:
+    """The same by the database's name."""
+    if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # 20 ms that a start with SQLite can do without
 
         return postgresql.insert(table)

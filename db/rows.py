@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from db.block import Bools, Floats, Ints
 from db.metrics import Metric, named, with_quantity
+from db.points import keyset_members
+from db.prepared import Prepared
 from db.runs import Attempt
 from db.schema import axes, tail
 from db.series import Piece, pieces
@@ -41,13 +44,16 @@ def rows_of(
     after: tuple[int, int] = (0, 0),
     until: tuple[int, int] | None = None,
     names: Collection[str] = (),
+    known: Collection[Metric] | None = None,
 ) -> SourceRows:
     """The records of one source (its attempts, in order) after (attempt id, record), and before `until`.
 
-    names: metrics as logged; their columns are called "metric <name>" and hold the values as they are.
+    names: metrics as logged; their columns are called "metric <name>" and hold the values as they are. known: what
+    `with_quantity` says of the quantities, where many sources are read at once.
     """
     start = next((i for i, one in enumerate(tries) if one.id == after[0]), 0)
-    chosen = [metric for metric in with_quantity(connection, quantities) if metric.trainer == trainer]
+    known = with_quantity(connection, quantities) if known is None else known
+    chosen = [metric for metric in known if metric.trainer == trainer]
     chosen += [
         replace(metric, quantity=f"metric {metric.name}", scale=1.0) for metric in named(connection, trainer, names)
     ]
@@ -55,8 +61,44 @@ def rows_of(
     for one in tries[start:]:
         since = after[1] if one.id == after[0] else 0
         to = until[1] if until and one.id == until[0] else one.records
-        parts.append(_attempt_rows(connection, one, chosen, since, to))
+        live = _tail_rows(connection, one, chosen, since, to) if 0 < to - since <= FEW else None
+        parts.append(_attempt_rows(connection, one, chosen, since, to) if live is None else live)
     return _joined(parts, (tries[-1].id, parts[-1].at[1]) if parts else after)
+
+
+FEW = 32
+"""So few new records are most likely all in the tail, where one statement reads them."""
+_LIVE = Prepared(
+    sa.select(tail.c.seq, tail.c.n, tail.c.keyset_id, tail.c.steps, tail.c.walls, tail.c.vals)
+    .where(tail.c.attempt_id == sa.bindparam("of"), tail.c.seq + tail.c.n > sa.bindparam("since"))
+    .order_by(tail.c.seq)
+)
+
+
+def _tail_rows(connection: sa.Connection, one: Attempt, chosen: list[Metric], since: int, to: int) -> SourceRows | None:
+    """The records of an attempt as far as they rest in the tail; None if some are sealed already."""
+    waiting: Iterable[Sequence[Any]] = _LIVE.run(connection, {"of": one.id, "since": since})
+    found = [row for row in waiting if row[0] < to]
+    if not found or found[0][0] > since or found[-1][0] + found[-1][1] < to:
+        return None
+    members = keyset_members(connection, {row[2] for row in found})
+    places = {keyset: {metric_id: at for at, metric_id in enumerate(ids.tolist())} for keyset, ids in members.items()}
+    ordered = sorted(chosen, key=lambda metric: -metric.rank)  # of two names for one quantity the preferred is last
+    n = to - since
+    steps, walls = np.zeros(n, np.int64), np.full(n, np.nan)
+    columns: dict[str, Floats] = {}
+    logged: dict[str, Bools] = {}
+    for seq, count, keyset, axis, times, values in found:
+        start, block = seq - since, np.frombuffer(values).reshape(-1, count)
+        _place(steps, start, np.frombuffer(axis, np.int64))
+        _place(walls, start, np.frombuffer(times))
+        named_last = {str(one.quantity): one for one in ordered if one.id in places[keyset]}
+        for quantity, metric in named_last.items():
+            if quantity not in columns:
+                columns[quantity], logged[quantity] = np.full(n, np.nan), np.zeros(n, bool)
+            _place(columns[quantity], start, block[places[keyset][metric.id]] * metric.scale)
+            logged[quantity][max(0, start) : start + count] = True
+    return SourceRows(steps, walls, np.full(n, one.number), columns, logged, (one.id, to))
 
 
 def _attempt_rows(connection: sa.Connection, one: Attempt, chosen: list[Metric], since: int, to: int) -> SourceRows:

@@ -214,6 +214,15 @@ def settings_of(connection: sa.Connection, run_id: int) -> dict[str, Any]:
     return _read(connection, settings.c.name, settings.c.value, settings.c.run_id == run_id)
 
 
+def settings_of_each(connection: sa.Connection, run_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """run id -> its canonical settings; absent where its config says nothing."""
+    query = sa.select(settings.c.run_id, settings.c.name, settings.c.value).where(settings.c.run_id.in_(run_ids))
+    found: dict[int, dict[str, Any]] = {}
+    for run_id, name, value in connection.execute(query.order_by(settings.c.name)):
+        found.setdefault(run_id, {})[name] = json.loads(value)
+    return found
+
+
 def setting_of_all(connection: sa.Connection, name: str) -> dict[int, Any]:
     """run id -> its value of one canonical setting, for the runs whose config has it."""
     rows = connection.execute(sa.select(settings.c.run_id, settings.c.value).where(settings.c.name == name))

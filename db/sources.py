@@ -78,6 +78,14 @@ def places(connection: sa.Connection, paths: Collection[str] | None = None) -> d
     return {row.path: _place(row) for row in connection.execute(query)}
 
 
+def torn_ends(connection: sa.Connection, source_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """source id -> (attempt id, record) from which its records are those of a torn end; absent where none are."""
+    query = sa.select(sources.c.id, sources.c.provisional)
+    query = query.where(sources.c.id.in_(source_ids), sources.c.provisional.is_not(None))
+    told = {source_id: json.loads(text) for source_id, text in connection.execute(query)}
+    return {i: (end["attempt"], end["seq"]) for i, end in told.items() if "attempt" in end}
+
+
 def _place(row: sa.Row) -> Place:  # type: ignore[type-arg]
     values = row._asdict()
     torn = values["provisional"]

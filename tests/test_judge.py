@@ -5,14 +5,17 @@ from __future__ import annotations
 import doctest
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from analyses import synthetic, words
 from analyses.backtest import Event, Labelled, Score, score, score_run
 from analyses.contract import Context, Finding, Rows, Severity, State
-from analyses.judge import detectors, episodes, judge, missing, open_findings, quantities, verdict
+from analyses.judge import code, detectors, episodes, judge, missing, open_findings, quantities, verdict
 
 RAISED = Finding("kl_blowup", "warning", "firing", onset_step=8, detected_step=10, message="…")
 
@@ -63,6 +66,13 @@ def test_a_later_statement_replaces_an_earlier_one_of_the_same_episode() -> None
     assert verdict([RAISED, worse]) == "critical"
     assert verdict([RAISED, worse, over]) is None
     assert open_findings([RAISED, worse, over, again]) == [again]
+
+
+def test_the_rules_are_the_files_that_the_detectors_load() -> None:
+    told = "from analyses.judge import detectors; detectors(); import sys; print(*(m.__file__ for n, m in"
+    told += " sys.modules.items() if n.startswith('analyses.')), sep='\\n')"
+    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, check=True, text=True).stdout.split()
+    assert {Path(one).resolve() for one in loaded} == {one.resolve() for one in code()}
 
 
 def test_words_say_what_their_examples_say() -> None:
