@@ -345,14 +345,15 @@ def silence(store: str | None, end: int | None, listed: bool, **wanted: object) 
 @with_store
 @click.option("--port", type=int, help="Port (8501).")
 @click.option("--host", help="Address to listen on (127.0.0.1).")
+@click.option("--base-url-path", metavar="PATH", help="Where a reverse proxy serves it, such as /stepwell (the root).")
 @click.option("--browser/--no-browser", default=False, help="Open a browser window.")
-def dashboard(store: str | None, port: int | None, host: str | None, browser: bool) -> None:
+def dashboard(browser: bool, **flags: Any) -> None:
     """Open the dashboard."""
     from dashboard.launch import launch
 
-    _engine, settings = opened({"store": store, "port": port, "host": host})
-    address, number = settings["host"].value, int(settings["port"].value)
-    raise click.exceptions.Exit(launch(settings["store"].value, number, address, browser=browser))
+    _engine, settings = opened(flags)
+    address, number, base = settings["host"].value, int(settings["port"].value), settings["base_url_path"].value
+    raise click.exceptions.Exit(launch(settings["store"].value, number, address, browser=browser, base=base))
 
 
 @cli.command()
