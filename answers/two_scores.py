@@ -48,7 +48,8 @@ def _verdict(a: Scored, b: Scored, pair: analysis.Paired | None, apart: analysis
         return (
             f"{_opening(pair.distinguishable)}{b.said.system} is {signed(100 * pair.value)} points from "
             f"{a.said.system} on the {pair.n:,} questions of both "
-            f"({signed(100 * pair.low)} to {signed(100 * pair.high)}, {p}); a difference of {100 * pair.mde:.1f} points would be seen four times of five.{limits}"
+            f"({signed(100 * pair.low)} to {signed(100 * pair.high)}, {p}); "
+            f"a difference of {100 * pair.mde:.1f} points would be seen four times of five.{limits}"
         )
     if apart is not None:
         return (
