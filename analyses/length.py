@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-ROWS = 20  # of the level that a forecast starts from
+ROWS = 12  # of the level that a forecast starts from
 WIDEST = 4.0  # largest sigma of a lognormal that is tried
 _NORMAL = NormalDist()
 _erf = np.frompyfunc(math.erf, 1, 1)
