@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analyses import length as analysis
 from analyses import trend
-from analyses.handoff import LEAST, SPAN, Interval, mean, window
+from analyses.handoff import LEAST, Interval, mean, window
 from analyses.length import Forecast, Masked
 from analyses.words import percent
 from answers import readiness as ready
