@@ -31,6 +31,7 @@ PAGES = {
     "33_clipping": "Clipping & KL",
     "34_signal": "Signal",
     "35_throughput": "Throughput",
+    "37_rewards": "Rewards",
     "36_metrics": "Metrics",
 }
 
