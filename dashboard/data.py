@@ -85,6 +85,8 @@ def pulse(url: str) -> Pulse:
     said = sa.select(f.id, f.state, f.severity, f.resolved_step, f.message).order_by(f.id)
     grows = (schema.documents, schema.evaluations, schema.edits, schema.flips, schema.outbox, schema.deliveries)
     newest = [sa.select(sa.func.max(table.c.id)).scalar_subquery() for table in grows]
+    d = schema.documents.c  # what is replaced may get its old ids again: its time and size tell
+    newest += [sa.select(sa.func.sum(column)).scalar_subquery() for column in (d.modified, d.size, d.run_id)]
     with reading(engine(url)) as connection:
         told = hash(tuple(map(tuple, connection.execute(said))))
         noted = hash(tuple(connection.execute(sa.select(*newest)).one()))

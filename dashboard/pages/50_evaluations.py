@@ -207,7 +207,7 @@ def every(mine: Sequence[Scored]) -> None:
     frame = pd.DataFrame(rows).dropna(axis="columns", how="all")
     digits = {"score": "%.4g", "± error": "%.2g", "temperature": "%.2g"}
     columns = {name: st.column_config.NumberColumn(format=form) for name, form in digits.items()}
-    st.dataframe(frame, hide_index=True, column_config=columns)
+    st.dataframe(frame, hide_index=True, column_config=columns, placeholder="–")
 
 
 main()
