@@ -104,10 +104,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(url: str) -> Iterator[str]:
-    """The dashboard on a free port of this machine; its address."""
-    port = free_port()
-    server = subprocess.Popen(command(port), env=environment(url), stdout=sys.stderr)
+def served(url: str, *, port: int | None = None, folder: Path | None = None) -> Iterator[str]:
+    """The dashboard on a free port of this machine, started in a folder; its address."""
+    port = port or free_port()
+    server = subprocess.Popen(command(port), env=environment(url), cwd=folder, stdout=sys.stderr)
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{address}/_stcore/health", server)
