@@ -43,6 +43,7 @@ STEP_NAMES = (
     "trainer/global_step",
     "progress/batch",
     "global_step/max_steps",  # ms-swift: "12/500"
+    "current_steps",  # LLaMA-Factory's trainer_log.jsonl
 )
 TIME_NAMES = ("_timestamp", "timestamp", "wall_time", "time", "created_at")
 EVALUATIONS = ("eval/", "eval_", "test/", "test_", "val/", "val_", "validation/", "validation_")

@@ -222,7 +222,10 @@ def _understand(trainer: str, name: str) -> tuple[Meaning, tuple[tuple[str, str]
 
 
 def _spellings(header: Header, name: str) -> list[str]:
-    return [name, *(name[len(prefix) :] for prefix in header.prefixes if name.startswith(prefix))]
+    """The name, and what it is without a prefix; of what was written for people ("Avg. Reward") in plain letters, too."""
+    plain = [] if header.trainer != HANDWRITTEN else [re.sub(r"[ _]+", "_", name.lower().replace(".", ""))]
+    every = list(dict.fromkeys([name, *plain]))
+    return every + [one[len(prefix) :] for one in every for prefix in header.prefixes if one.startswith(prefix)]
 
 
 def _look_up(found: Table, name: str) -> tuple[Any, dict[str, str]]:

@@ -31,7 +31,8 @@ READ: dict[str, tuple[str, str]] = {
     "openrlhf": ("openrlhf-console tensorboard wandb", "TensorBoard and the Ray console's `Global step` dicts."),
     "nemo-rl": ("tensorboard nemo-rl-console wandb", "TensorBoard, `config.yaml`; the console's results, times and speed, rounded "
                 "as printed, with the config that it prints; `train_data_step*.jsonl` are rollouts, not metrics."),
-    "prime-rl": ("plain-jsonl wandb", "`metrics.jsonl`, several rows a step; `configs/` of every process."),
+    "prime-rl": ("plain-jsonl step-lines wandb", "`metrics.jsonl`, several rows a step; the `Step N | …` lines of `trainer.log` and "
+                 "`orchestrator.log`, rounded as printed; `configs/` of every process."),
     "slime": ("slime-console tensorboard wandb", "The console's `rollout N: {…}` and `perf N: {…}`, TensorBoard of every "
               "process; the command line in `wandb-metadata.json`."),
     "areal": ("areal-console tensorboard wandb", "The console's table, TensorBoard; `config.yaml`."),
@@ -42,8 +43,8 @@ READ: dict[str, tuple[str, str]] = {
     "open-instruct": ("wandb tensorboard", "W&B's offline file."),
     "tinker": ("plain-jsonl wandb", "`metrics.jsonl` and `config.json` in `log_path`."),
     "deepspeed-chat": ("deepspeed-chat", "The two-line text of step 3."),
-    "handwritten": ("plain-jsonl plain-csv json-rows tensorboard", "JSONL, CSV or TensorBoard with names that no trainer "
-                    "above writes."),
+    "handwritten": ("plain-jsonl plain-csv json-rows step-lines tensorboard", "JSONL, CSV, TensorBoard or lines of text "
+                    "(`Step 12 | loss 0.53 | reward: 0.21`, MiniMind's, torchtune's) with names that no trainer above writes."),
 }  # fmt: skip
 """Table of names -> the containers that it comes in, and what is read."""
 

@@ -101,6 +101,7 @@ def read(data: bytes, memory: Memory, *, torn: bool) -> Part:
     part = read_entries(data, memory, GRAMMAR, take, is_row, torn=torn)
     if not torn:
         gather(data[: part.used], first, memory, part, CONFIG)
+    part.unread.sort(key=lambda one: one.line)
     return part
 
 

@@ -10,6 +10,7 @@ An empty cell was not logged; columns of text are left aside. A second line of n
 from __future__ import annotations
 
 import csv
+import re
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ RUN_PER_FILE = False
 TRAINER = None
 
 SEPARATORS = ",;\t"
+QUOTED = re.compile(r'"[^"]*"')
 ABSENT = frozenset(["", "null", "none", "na", "n/a", "-"])
 LONGEST_WORDING = 8  # words in a column's name; more is prose
 LONG_TEXT = 400  # characters in a cell
@@ -67,7 +69,7 @@ def _is_table(names: list[str], rows: list[list[str]], lines: int) -> bool:
 
 
 def _separator(line: str) -> str:
-    return max(SEPARATORS, key=line.count)
+    return max(SEPARATORS, key=QUOTED.sub("", line).count)
 
 
 def _cells(line: str, separator: str) -> list[str]:

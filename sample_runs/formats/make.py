@@ -202,6 +202,28 @@ def _nemo_results(run: Figures) -> str:
     )
 
 
+def step_lines() -> None:
+    """A loop of one's own as MiniMind prints it, two epochs; prime-rl's trainer.log."""
+    run = Figures()
+    text = "Model Params: 30.03M\nLoading checkpoint shards: 100%|██████████| 2/2 [00:00<00:00, 130.45it/s]\n"
+    for epoch in (1, 2):
+        for step in range(1, 13):
+            text += (
+                f"Epoch:[{epoch}/2]({step}/12), Reward: {run.reward:.4f}, KL_ref: {run.kl:.4f}, Adv Std: 0.9258, Adv Mean: -0.0000, "
+                f"Actor Loss: {run.loss:.4f}, Avg Response Len: {run.length:.2f}, Learning Rate: 0.00000030\n"
+            )
+            text += "[DEBUG] gen[3] reward=-2.0242\n" if step % 4 == 0 else ""
+    write("handwritten/grpo_minimind.log", text)
+    text = "10:00:01    INFO Starting training loop (max_steps=20)\n"
+    for step in range(1, 21):
+        text += f"10:{step:02d}:09   DEBUG Micro Step 1/8 | Loss {run.loss:.4f} | Entropy {run.entropy:.4f}\n"
+        text += (
+            f"10:{step:02d}:11 SUCCESS Step {step} |     {run.seconds:.0f}s | Loss {run.loss:.4f} | Entropy {run.entropy:.4f} | "
+            f"Mismatch KL {run.kl:.4f} | Grad. Norm {run.grad:.4f} | LR 1.00e-06 | Throughput 12400 tokens/s | MFU 31.4% | Peak Mem. 61.2 GiB\n"
+        )
+    write("prime-rl/trainer.log", text)
+
+
 def skyrl() -> None:
     run = Figures()
     text = ""
@@ -501,7 +523,7 @@ def wandb_offline() -> None:
 
 
 if __name__ == "__main__":
-    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain, notebook, nemo_rl, swanlab):
+    for make in (deepspeed_chat, openrlhf, slime, skyrl, areal, easyr1, roll, plain, notebook, nemo_rl, swanlab, step_lines):
         make()
     if "wandb" in sys.argv:
         wandb_offline()
