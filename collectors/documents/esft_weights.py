@@ -35,7 +35,7 @@ def read(path: Path, data: bytes) -> Document:
             continue
         try:
             ids, weights = _routing(line)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             unread.append(Unread(number, str(error)))
             continue
         count += np.bincount(ids, minlength=MOST)

@@ -40,7 +40,7 @@ def how(first: str) -> Columns | None:
     """How to read a table under this line of names; None where it is no table of scores, or rLLM's own."""
     if "\0" in first or RLLM.fullmatch(first.strip()):
         return None
-    names = _cells(first, separator(first))
+    names = cells_of(first, separator(first))
     return columns(names) if 1 < len(names) < MOST_CELLS else None
 
 
@@ -48,7 +48,7 @@ def separator(line: str) -> str:
     return max(SEPARATORS, key=line.count)
 
 
-def _cells(line: str, mark: str) -> list[str]:
+def cells_of(line: str, mark: str) -> list[str]:
     try:
         return [cell.strip() for cell in next(csv.reader([line], delimiter=mark), [])]
     except csv.Error:
@@ -61,7 +61,7 @@ def read(path: Path, data: bytes) -> Document:
     found = how(first)
     if found is None:
         return Document(unread=[Unread(1, "no line of names that tells of scores")])
-    names = _cells(first, separator(first))
+    names = cells_of(first, separator(first))
     rows, unread = rows_of(whole, names, separator(first))
     document = read_rows(path, rows, found)
     document.unread = sorted([*unread, *document.unread], key=lambda one: one.line)

@@ -38,13 +38,13 @@ def main() -> None:
 
 
 def controls(told: Leaderboard) -> tuple[list[str], str]:
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="controls"):
         whose, tied = state.one_of("whose", list(WHOSE), "all")
         st.segmented_control("whose", list(WHOSE), format_func=WHOSE.__getitem__, label_visibility="collapsed", **tied)
-        chosen = st.multiselect(
-            "benchmarks", told.columns, label_visibility="collapsed", placeholder="benchmarks",
-            **state.some_of("on", told.columns, usual(told), str),
-        )  # fmt: skip
+    chosen = st.multiselect(
+        "benchmarks", told.columns, label_visibility="collapsed", placeholder="benchmarks",
+        **state.some_of("on", told.columns, usual(told), str),
+    )  # fmt: skip
     return chosen, whose
 
 
