@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from alerts.expressions import Baseline, cells, scan
-from alerts.rules import Book, Rule
+from alerts.expressions import Baseline, Elsewhere, cells, scan
+from alerts.rules import Book, Expression, Rule
 from analyses.contract import Finding, Rows
 from analyses.moments import stretches
 from db import alerts, findings, runs
@@ -23,7 +23,7 @@ from db.engine import StoreError, reading, writing
 from db.metrics import named
 from db.rows import SourceRows, rows_of
 from db.runs import Attempt, Run, Source
-from db.series import by_quantity, series
+from db.series import by_quantity, metrics_of, newest, series
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +161,11 @@ def _evaluate(
         rows = rows_of(
             connection, task.source.trainer, task.attempts, quantities, after=start, until=task.torn, names=names
         )
+        ahead = {rule.name: _elsewhere(connection, task.run, rule) for rule in rules if clocked}
     for rule in rules:
         try:
-            _fold(engine, task, rule, states.get((task.source.id, rule.name)), rows, now, start, late=late)
+            before, others = states.get((task.source.id, rule.name)), ahead.get(rule.name)
+            _fold(engine, task, rule, before, rows, now, start, others, late=late)
         except StoreError:
             raise
         except Exception as error:
@@ -178,13 +180,16 @@ def _fold(
     rows: SourceRows,
     now: float | None,
     start: tuple[int, int],
+    others: Elsewhere | None,
     *,
     late: bool,
 ) -> None:
     anew = start == (0, 0)
     memory = {} if anew or before is None else before.state
     places = Places([rows], Position(*memory["last"]) if "last" in memory else None)
-    state, heard = hear(rule, memory, rows, base(engine, rule), now)
+    state, heard = hear(rule, memory, rows, base(engine, rule), now, others)
+    if others is not None and _of(rule).column and not state.get("seen"):
+        state["open"], heard = None, []  # another file of the run logs it, and speaks of it
     if (last := places.last()) is not None:
         state["last"] = [last.attempt, last.step, last.wall]
     if not len(rows) and not heard and not anew:
@@ -198,8 +203,27 @@ def _fold(
         alerts.set_rule_state(connection, source_id, rule.name, RuleState(rule.definition, *rows.at, state))
 
 
+def _elsewhere(connection: sa.Connection, run: Run, rule: Rule) -> Elsewhere | None:
+    """How far the run has come with what a no_data_for rule looks at; None where it never logs it."""
+    one = _of(rule)
+    if one.no_data_for is None or run.wall is None:
+        return None
+    if one.column is None:
+        return Elsewhere(None, run.wall)
+    if one.quantity is not None:
+        steps = [step for _, step, _ in newest(connection, [run.id], [one.quantity]).values()]
+    else:
+        steps = [step for metric, step, _ in metrics_of(connection, run.id) if metric.name == one.metric]
+    return Elsewhere(max(steps), run.wall) if steps else None
+
+
 def hear(
-    rule: Rule, state: dict[str, Any], rows: SourceRows, baseline: Baseline | None, now: float | None
+    rule: Rule,
+    state: dict[str, Any],
+    rows: SourceRows,
+    baseline: Baseline | None,
+    now: float | None,
+    others: Elsewhere | None = None,
 ) -> tuple[dict[str, Any], list[Heard]]:
     """Fold one rule over rows, attempt by attempt."""
     every, heard = cells(rule, rows, baseline), []
@@ -207,7 +231,7 @@ def hear(
     for start, stop in spans:
         state, said = scan(rule, state, every.part(start, stop), None)
         heard += [Heard(one, int(rows.attempts[start])) for one in said]
-    state, said = scan(rule, state, every.part(len(rows), len(rows)), now)
+    state, said = scan(rule, state, every.part(len(rows), len(rows)), now, others)
     return state, [*heard, *map(Heard, said)]
 
 
@@ -229,6 +253,11 @@ def base(engine: sa.Engine, rule: Rule) -> Baseline | None:
     if not curves:
         raise LookupError(f"the baseline {one.baseline} has no {one.subject}")
     return Baseline(one.baseline, curves[0].steps, np.asarray(curves[0].values))
+
+
+def _of(rule: Rule) -> Expression:
+    assert rule.expression is not None
+    return rule.expression
 
 
 def _row(one: Finding) -> dict[str, object]:

@@ -65,7 +65,19 @@ def _against(one: Expression, steps: Ints, values: Floats, there: Bools, base: B
         return (difference / np.abs(theirs) if amount and amount.relative else difference), there & known
 
 
-def scan(rule: Rule, state: dict[str, Any], new: Cells, now: float | None) -> tuple[dict[str, Any], list[Finding]]:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """How far the run at large has come with what a rule looks at: a file that lags behind another is not silent.
+    step: newest at which it was logged in any file, None where any record will do; wall: of the run's newest record, s
+    since the epoch."""
+
+    step: int | None
+    wall: float
+
+
+def scan(
+    rule: Rule, state: dict[str, Any], new: Cells, now: float | None, elsewhere: Elsewhere | None = None
+) -> tuple[dict[str, Any], list[Finding]]:
     """now: s since the epoch, where a clock may say that data is missing. State {} is the first."""
     teller = _Teller(rule, state.get("open"))
     memory = {name: value for name, value in state.items() if name != "open"}
@@ -80,7 +92,7 @@ def scan(rule: Rule, state: dict[str, Any], new: Cells, now: float | None) -> tu
         memory["attempt"] = row.attempt
         look(_of(rule), memory, row, teller)
     if now is not None and _of(rule).no_data_for:
-        _clock(_of(rule), memory, now, teller)
+        _clock(_of(rule), memory, now, teller, elsewhere)
     return {**memory, "open": None if teller.open is None else teller.open.as_dict()}, teller.said
 
 
@@ -191,6 +203,7 @@ def _no_data(one: Expression, memory: dict[str, Any], row: _Row, teller: _Teller
     assert one.no_data_for is not None
     if row.there or "step" not in memory:
         if row.there:
+            memory["seen"] = True
             teller.close(row.step, f"{one.subject} comes again.")
         memory |= {"step": row.step, "wall": None if math.isnan(row.wall) else row.wall}
     elif one.no_data_for.steps and row.step - memory["step"] >= one.no_data_for.steps and not one.no_data_for.seconds:
@@ -198,12 +211,15 @@ def _no_data(one: Expression, memory: dict[str, Any], row: _Row, teller: _Teller
         teller.fire(row, memory["step"], said, {"last_step": memory["step"]})
 
 
-def _clock(one: Expression, memory: dict[str, Any], now: float, teller: _Teller) -> None:
+def _clock(one: Expression, memory: dict[str, Any], now: float, teller: _Teller, elsewhere: Elsewhere | None) -> None:
     """Time passes without rows. The finding stands at the last step that there was."""
     assert one.no_data_for is not None
     if not one.no_data_for.seconds or memory.get("wall") is None:
         return
-    age = now - memory["wall"]
+    since = memory["wall"]
+    if elsewhere is not None and (elsewhere.step is None or elsewhere.step > memory["step"]):
+        since = max(since, elsewhere.wall)
+    age = now - since
     if age >= one.no_data_for.seconds:
         row = _Row(memory["step"], math.nan, memory["attempt"], math.nan, False)
         said = f"No data of {one.subject} for {duration(age)}, since step {memory['step']}."

@@ -134,7 +134,7 @@ def _news(
     others = elsewhere(connection, task.of_run, task.source, wanted) if start[0] != last.id else ()
     rows = rows_of(connection, trainer, task.attempts, wanted, after=start, until=task.torn, known=known)
     torn = rows_of(connection, trainer, task.attempts, wanted, after=task.torn, known=known) if task.torn else None
-    return _News(task, state, Context(settings, trainer, now, others), rows, torn)
+    return _News(task, state, Context(settings, trainer, now, others, task.run.wall), rows, torn)
 
 
 def _fold(news: _News) -> _Verdict:

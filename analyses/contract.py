@@ -73,12 +73,14 @@ class Context:
 
     now: the time (seconds since the epoch) at which a live run is judged; None where no clock is to be trusted.
     elsewhere: what other files tell of the run, by attempt; an attempt of this file restarts those before it.
+    newest: when the run's newest record came, in whichever file (seconds since the epoch): one that lags is no stall.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)  # canonical: entropy_coef, clip_high, context_limit …
     trainer: str | None = None
     now: float | None = None
     elsewhere: tuple[Stretch, ...] = ()
+    newest: float | None = None
 
     def between(self, before: int | None, attempt: int) -> list[Stretch]:
         """What other files tell of the attempts between two of this file (None: before its first)."""

@@ -241,6 +241,32 @@ def test_silence_of_the_log_itself_is_a_state_of_its_own(engine: sa.Engine, tmp_
     ]
 
 
+SILENT = """
+[rules.silent]
+no_data_for = "15m"
+[rules."no score"]
+quantity = "score_mean"
+no_data_for = "15m"
+"""
+
+
+def test_a_container_that_lags_or_lacks_a_metric_is_no_silence(engine: sa.Engine, tmp_path: Path) -> None:
+    """As TRL writes: one file at every step, another at every checkpoint, and not the same metrics in both."""
+    log, other = tmp_path / "metrics.jsonl", tmp_path / "metrics.csv"
+    rules = book(SILENT)
+    log.write_bytes(b"".join(row(s, GOOD, score_mean=0.5) for s in range(1, 11)))
+    text = "step,timestamp,reward_mean\n" + "".join(f"{s},{START + 60 * s},0.5\n" for s in range(1, 11))
+    other.write_text(text)
+    for step in range(11, 61, 5):
+        with log.open("ab") as file:
+            file.write(b"".join(row(s, GOOD, score_mean=0.5) for s in range(step, step + 5)))
+        collect(engine, tmp_path)
+        look(engine, rules, minute=step + 4.5)
+    assert lives(engine) == []
+    look(engine, rules, minute=60 + 16)
+    assert {one[0] for one in lives(engine)} == {"silent", "no score", "stalled"}
+
+
 def test_a_rule_that_cannot_be_evaluated_says_so_once(engine: sa.Engine, tmp_path: Path) -> None:
     log = tmp_path / "metrics.jsonl"
     log.write_bytes(rows([GOOD, BAD]))

@@ -50,7 +50,8 @@ def scan(state: State, rows: Rows, context: Context) -> tuple[State, list[Findin
             gaps = [*gaps, gap][-MEMORY:] if len(gaps) >= MEMORY else [*gaps, gap]
         wall, step, attempt = here, now_step, now_attempt
     if context.now is not None and wall is not None and moments.open is None:
-        _check_clock(moments, context.now - wall, gaps, int(step or 0), int(attempt or 1), every)
+        age = context.now - max(wall, wall if context.newest is None else context.newest)
+        _check_clock(moments, age, gaps, int(step or 0), int(attempt or 1), every)
     return {
         **moments.state(),
         "gaps": gaps,
