@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import sqlalchemy as sa
 import streamlit as st
 
-from dashboard import person
+from dashboard import data, person
 from dashboard.words import plain, several
 from db import edits
 from db.edits import BadTag, Shelf
@@ -17,15 +19,23 @@ UNDO = "undo"
 OFFERED = 60.0  # s that the way back is offered
 
 
-def tag(run_ids: Sequence[int], name: str) -> None:
+@contextmanager
+def _editing() -> Iterator[sa.Connection]:
+    """One transaction of an editor. Raises MayNotEdit."""
     with writing(person.engine()) as connection:
+        yield connection
+    data.pulse.clear()  # whoever did it sees it at once
+
+
+def tag(run_ids: Sequence[int], name: str) -> None:
+    with _editing() as connection:
         edits.tag(connection, run_ids, name, who=person.who(), at=time.time())
 
 
 def set_tags(run_id: int, before: Sequence[str], after: Sequence[str]) -> str:
     """Bring the tags that people gave a run to these. Returns what could not be done, in words; "" where all was."""
     told = ""
-    with writing(person.engine()) as connection:
+    with _editing() as connection:
         for name in after:
             if name not in before:
                 try:
@@ -39,20 +49,20 @@ def set_tags(run_id: int, before: Sequence[str], after: Sequence[str]) -> str:
 
 
 def note(run_id: int, text: str) -> None:
-    with writing(person.engine()) as connection:
+    with _editing() as connection:
         edits.note(connection, run_id, text, who=person.who(), at=time.time())
 
 
 def shelve(run_ids: Sequence[int], how: Shelf) -> None:
     """Put runs out of sight and offer the way back."""
-    with writing(person.engine()) as connection:
+    with _editing() as connection:
         before = edits.shelved_of(connection)
         moved = edits.shelve(connection, run_ids, how, who=person.who(), at=time.time())
     st.session_state[UNDO] = (how, {run_id: before.get(run_id) for run_id in moved}, time.monotonic())
 
 
 def restore(run_ids: Sequence[int]) -> None:
-    with writing(person.engine()) as connection:
+    with _editing() as connection:
         before = edits.shelved_of(connection)
         moved = edits.restore(connection, run_ids, who=person.who(), at=time.time())
     st.session_state[UNDO] = ("restored", {run_id: before.get(run_id) for run_id in moved}, time.monotonic())
@@ -60,7 +70,7 @@ def restore(run_ids: Sequence[int]) -> None:
 
 def _undo() -> None:
     _, before, _ = st.session_state.pop(UNDO)
-    with writing(person.engine()) as connection:
+    with _editing() as connection:
         for run_id, how in before.items():
             if how is None:
                 edits.restore(connection, [run_id], who=person.who(), at=time.time())

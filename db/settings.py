@@ -72,6 +72,18 @@ def defaults() -> dict[str, str]:
     }
 
 
+def displayed(name: str, value: str) -> str:
+    """The value as it may be seen: no password of a URL, and of a ping address, which is a secret itself, the host."""
+    scheme, sign, rest = value.partition("://")
+    if not sign:
+        return value
+    login, at, place = rest.partition("/")[0].rpartition("@")
+    if name == "ping_url":
+        return f"{scheme}://{place}/…"
+    user, colon, _ = login.partition(":")
+    return f"{scheme}://{user}{':***' if colon else ''}{at}{place}{rest[len(login + at + place) :]}"
+
+
 def files() -> tuple[Path, Path]:
     """Where settings may stand: the user's file, then the project's, whose word counts."""
     return user_config_path("stepwell") / "stepwell.toml", Path("stepwell.toml")

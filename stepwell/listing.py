@@ -19,7 +19,7 @@ from db.engine import reading, writing
 from db.findings import findings_of
 from db.runs import Run
 from db.series import newest
-from db.settings import SETTINGS, Value
+from db.settings import SETTINGS, Value, displayed
 from stepwell import show
 
 SHOWN = (
@@ -118,22 +118,8 @@ def _object(
 
 def settings(values: Mapping[str, Value]) -> None:
     """Every setting with its origin; passwords in URLs are hidden."""
-    from db.engine import shown
-
-    cells = []
-    for setting in SETTINGS:
-        value = values[setting.name].value
-        value = _host(value) if setting.name == "ping_url" and value else value
-        cells.append(
-            (setting.name, shown(value) if "://" in value else value, values[setting.name].origin, setting.meaning)
-        )
+    cells = [(s.name, displayed(s.name, values[s.name].value), values[s.name].origin, s.meaning) for s in SETTINGS]
     show.table(("setting", "value", "from", "meaning"), cells)
-
-
-def _host(url: str) -> str:
-    """A ping address is a secret from its host on."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/…"
 
 
 def link(engine: sa.Engine, run: str, after: str) -> None:
