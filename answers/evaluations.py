@@ -76,7 +76,7 @@ def evaluations(
     connection: sa.Connection, run_ids: Collection[int] | None = None, benchmark: str | None = None
 ) -> Evaluations:
     """Every score of these runs (of everything), on one benchmark or on all; a run's own: its latest and its best."""
-    held = _once(stored.evaluations(connection, benchmark=benchmark, run_ids=run_ids))
+    held = once(stored.evaluations(connection, benchmark=benchmark, run_ids=run_ids))
     questions = stored.questions_of(connection, [one.id for one in held if one.has_questions])
     logged = [one for curve in validation.curves(connection, run_ids) for one in validation.latest_and_best(curve)]
     mine = [one for one in logged if benchmark is None or one.benchmark == benchmark]
@@ -105,7 +105,7 @@ def scored(said: Evaluation, questions: Questions | None = None) -> Scored:
     return Scored(said, None, UNKNOWN, printed)
 
 
-def _once(held: Iterable[Evaluation]) -> list[Evaluation]:
+def once(held: Iterable[Evaluation]) -> list[Evaluation]:
     """What two files of one folder tell of one evaluation (its totals, its questions) is one score."""
     kept: dict[tuple[Any, ...], Evaluation] = {}
     for one in held:
@@ -170,7 +170,7 @@ def steps_of(connection: sa.Connection, benchmark: str) -> list[validation.Curve
     """The scores of one benchmark over steps: validations of runs, and documents that tell a step."""
     logged = [curve for curve in validation.curves(connection) if curve.said.benchmark == benchmark]
     told: dict[tuple[str, str, int | None], list[Evaluation]] = defaultdict(list)
-    for one in _once(stored.evaluations(connection, benchmark=benchmark)):
+    for one in once(stored.evaluations(connection, benchmark=benchmark)):
         if one.step is not None and one.value is not None:
             told[one.run or one.system, one.metric, one.eval_context].append(one)
     for held in told.values():
