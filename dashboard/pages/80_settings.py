@@ -36,7 +36,9 @@ def main() -> None:
     now = data.pulse(data.store_url())
     held = data.ask(store.store, now.all)
     values, book = settings.load(), rules.load()
-    parts.head("What is Stepwell set to, and who changed what?", plain(answer(held, values, book), 500), None, now)
+    walls = [run.wall for run in data.every_run(data.store_url()) if run.wall is not None]
+    said = plain(answer(held, values, book), 500)
+    parts.head("What is Stepwell set to, and who changed what?", said, max(walls, default=None), now)
     part, tied = state.one_of("part", list(PARTS), "settings")
     st.segmented_control("part", list(PARTS), format_func=PARTS.__getitem__, label_visibility="collapsed", **tied)
     if part == "settings":
@@ -72,16 +74,23 @@ def answer(held: Store, values: Mapping[str, Value], book: Book) -> str:
 
 def show_settings(values: Mapping[str, Value]) -> None:
     rows = [
-        {"setting": s.name, "value": displayed(s.name, v.value), "from": v.origin, "what it is": s.meaning}
+        {
+            "setting": s.name,
+            "value": displayed(s.name, v.value),
+            "from": v.origin,
+            "what it is": s.meaning.replace("`", ""),
+        }
         for s in SETTINGS
         if (v := values.get(s.name)) is not None
     ]
     table(rows, value=st.column_config.TextColumn(width=320))
     st.caption("A flag goes before the environment, that before the project's stepwell.toml, that before the user's.")
     lists = person.allowed()
-    who = [several(len(lists.editors), "editor"), several(len(lists.viewers), "viewer")]
-    sign_in = "People sign in (OIDC)" if person.sign_in_needed() else "Nobody signs in; this machine may edit"
-    st.markdown(f"{sign_in}. The lists of `[dashboard]` name {' and '.join(who)} or patterns of them.")
+    who = f"{several(len(lists.editors), 'entry', 'entries')} of editors and {len(lists.viewers):,} of viewers"
+    if person.sign_in_needed():
+        st.markdown(f"People sign in (OIDC); `[dashboard]` has {who}.")
+    else:
+        st.markdown("Nobody signs in: whoever sits at this machine may edit, whoever comes over the network may look.")
 
 
 def show_rules(book: Book) -> None:
