@@ -88,10 +88,12 @@ def law(
     errors: ArrayLike | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
+    top: float = math.inf,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Law:
-    """entropies, scores (n,) in the order of their steps; errors (n,): standard errors of the scores."""
+    """entropies, scores (n,) in the order of their steps; errors (n,): standard errors of the scores.
+    top: the highest score there is."""
     h, r = np.asarray(entropies, np.float64), np.asarray(scores, np.float64)
     n, bare = len(h), Law(len(h), "", entropies=tuple(h.tolist()), scores=tuple(r.tolist()))
     if n < LEAST:
@@ -109,7 +111,10 @@ def law(
     ceiling = _known(b - a, drawn[1] - drawn[0])
     spent = (float(r[-1]) - float(r[0])) / (b - a - float(r[0])) if b - a > r[0] else math.nan
     told = replace(bare, a=_known(a, drawn[0]), b=_known(b, drawn[1]), ceiling=ceiling, spent=spent, fit=fit)
-    return replace(told, why=_why(a, fit, settings or {}), held_out=_hold_out(table, r, weights))
+    why = _why(a, fit, settings or {})
+    if not why and b - a > top:
+        why = f"the line ends at {b - a:.2f}, beyond the highest score there is"
+    return replace(told, why=why, held_out=_hold_out(table, r, weights))
 
 
 def _why(a: float, fit: float, settings: Mapping[str, Any]) -> str:

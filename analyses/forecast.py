@@ -19,7 +19,8 @@ from analyses.resample import redrawn, stickiness, tails
 Floats = NDArray[np.float64]
 Advice = Literal["stop", "go on", "cannot tell"]
 
-LEAST = 8  # evaluations
+LEAST = 8  # evaluations for a fit
+ENOUGH = 12  # for a ceiling
 EARLY = 0.05  # of the compute so far is left out: the curve holds from there on (a tenth left the ceiling less sure)
 BINS = 120  # longer series are averaged down to so many
 STEP = 0.005  # of the ceilings that are tried
@@ -114,14 +115,15 @@ def forecast(
     x = np.geomspace(max(data.compute[data.compute > 0].min(), data.compute[-1] / 1e3), NEXT * data.compute[-1], 60)
     logs = np.log(x)
     low, high = np.quantile(drawn.at(logs), [0.025, 0.975], axis=0)
-    why = _blocked(data, best, ceiling, middle, top)
+    held = _hold_out(data, top)
+    why = _blocked(data, best, ceiling, middle, top, held)
     noise = float(np.sqrt(1 / np.median(data.weights))) if errors is not None else spread
     gain = _gain(data, best, drawn)
     advice, because = _advise(data, top, gain, max(noise, least_gain), seed)
     if why and why != FLAT:
         advice, because = "cannot tell", why
     return Forecast(
-        n, why, ceiling, middle, float(np.exp(best.steep[0])), float(best.start[0]), _hold_out(data, top),
+        n, why, ceiling, middle, float(np.exp(best.steep[0])), float(best.start[0]), held,
         gain, noise, advice, because, tuple(x), tuple(best.at(logs)[0]), tuple(low), tuple(high),
     )  # fmt: skip
 
@@ -148,7 +150,7 @@ def _fit(data: _Data, top: float, *, width: float = STEP) -> tuple[sigmoid.Fits,
     """(the best curve, the best one for each ceiling). Without a known top ceilings reach five ranges up."""
     seen = float(np.ptp(data.values)) or 1e-9
     highest = top if math.isfinite(top) else float(data.values.max()) + 5 * seen
-    lowest = float(np.quantile(data.values, 0.8))
+    lowest = float(np.median(data.values))
     count = int(np.clip((highest - lowest) / width if math.isfinite(top) else 200, 2, 240))
     cells = sigmoid.profile(data.logs, data.values, data.weights, np.linspace(lowest, highest, count))
     start = cells.of(np.array([int(cells.cost.argmin())]))
@@ -185,15 +187,24 @@ def _within(tried: Floats, cost: Floats, best: float, allowed: float) -> Known:
     return Known(best, min(ends[0], best), max(ends[1], best))
 
 
-def _blocked(data: _Data, best: sigmoid.Fits, ceiling: Known, middle: Known, top: float) -> str:
-    now = float(data.compute[-1])
-    reach = 1.0 if math.isfinite(top) and top == 1.0 else float(np.ptp(data.values)) / 0.5
-    if best.ceiling[0] <= best.start[0]:
+def _blocked(
+    data: _Data, best: sigmoid.Fits, ceiling: Known, middle: Known, top: float, errors: tuple[tuple[str, float], ...]
+) -> str:
+    now, third = float(data.compute[-1]), max(len(data.values) // 3, 1)
+    reach = 1.0 if top == 1.0 else float(np.ptp(data.values)) / 0.5
+    held = dict(errors)
+    if best.ceiling[0] <= best.start[0] or data.values[-third:].mean() <= data.values[:third].mean():
         return FLAT
+    if len(data.values) < ENOUGH:
+        return f"{len(data.values)} evaluations are few, a ceiling needs {ENOUGH}"
     if middle.high > now:
         return "the half-way point of the rise may still lie ahead"
+    if ceiling.value > top - STEP / 5:
+        return "nothing but the highest score there is bounds the ceiling"
     if ceiling.high - ceiling.low >= WIDEST * reach:
         return "the ceiling fits anywhere in a wide range"
+    if held and held["line"] < held["sigmoid"]:
+        return "a straight line foretells the last fifth better than the curve"
     return ""
 
 
