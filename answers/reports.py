@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sqlalchemy as sa
 
@@ -85,7 +86,7 @@ def _climb(staged: Sequence[Scored]) -> str:
 def climbed(staged: Sequence[Scored]) -> str:
     """Gain per stage, and why it is not the limit's alone."""
     values = [one.percent or 0.0 for one in staged]
-    steps = ", ".join(f"+{b - a:.3g}" for a, b in zip(values, values[1:], strict=False))
+    steps = ", ".join(f"+{b - a:.3g}" for a, b in pairwise(values))
     return (
         f"{steps} points from stage to stage. The stages differ in steps as well as in limit; the limit of these "
         "evaluations, their samples and questions are not stated, so no standard error can be given."

@@ -33,7 +33,7 @@ class Tries:
     @property
     def errors(self) -> np.ndarray:
         """About one standard error."""
-        return (self.high - self.low) / 2 / 1.96
+        return np.asarray((self.high - self.low) / 2 / 1.96)
 
 
 def tries(connection: sa.Connection, benchmark: str | None = None) -> list[Tries]:

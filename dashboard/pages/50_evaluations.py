@@ -10,6 +10,7 @@ import streamlit as st
 
 from answers.context_matrix import Matrix, matrix
 from answers.evaluations import Evaluations, Scored, evaluations, limit_words, steps_of
+from answers.tries import Tries, tries
 from answers.two_scores import compared
 from answers.validation import Curve
 from charts.scores import Axes, Line
@@ -37,6 +38,7 @@ def main() -> None:
     mine = [one for one in told.scores if one.said.benchmark == benchmark]
     by_limit(found)
     over_steps(benchmark, data.ask(steps_of, now.all, benchmark))
+    with_more_tries(data.ask(tries, now.all, benchmark))
     two(mine, now)
     every(mine)
     st.caption(plain(told.sentence, 300))
@@ -132,6 +134,22 @@ def over_steps(benchmark: str, curves: Sequence[Curve]) -> None:
         scored.chart(f"steps-{unit}", lines, axes, f"Scores on {benchmark} over training steps: {names}")
     notes = {curve.said.note for curve in held if curve.said.note}
     st.caption(plain(" · ".join(sorted(notes)), 400))
+
+
+def with_more_tries(held: Sequence[Tries]) -> None:
+    """pass@N, where the questions of an evaluation were answered several times."""
+    if not held:
+        return
+    st.markdown("#### With more tries")
+    lines = []
+    for one in held[:LINES]:
+        told = [f"pass@{k}: {number(value)} %" for k, value in zip(one.k, one.value, strict=True)]
+        ink = scored.colour(one.name, one.said.run_id)
+        lines.append(Line(one.name, ink, one.k.tolist(), one.value.tolist(), one.errors.tolist(), told))
+    ticks = tuple(sorted({float(k) for one in held for k in one.k}))
+    axes = Axes("N, samples a question (log)", "%", ticks, log=True, look=parts.look(), height=220)
+    scored.chart("tries", lines, axes, "pass@N over N: " + ", ".join(line.name for line in lines))
+    st.caption("unbiased, no further than every question has samples · whiskers: bootstrap over the questions")
 
 
 def curve_line(curve: Curve) -> Line:

@@ -11,7 +11,6 @@ import streamlit as st
 from answers.evaluations import Scored, limit_words
 from answers.reports import Phase, Reports, climbed, reports, stages
 from answers.tries import tries
-from charts import scores
 from charts.scores import Axes, Line
 from dashboard import data, parts, scored
 from dashboard.words import number, plain, several
@@ -28,9 +27,11 @@ BASE = "DeepSeek-R1-Distill-Qwen-14B"
 
 
 def main() -> None:
-    now = data.pulse(data.store_url())
+    url = data.store_url()
+    now = data.pulse(url)
     found = data.ask(reports, now.all)
-    parts.head(str(__doc__), plain(found.sentence, 500), None, now)
+    wall = max((run.wall for run in data.every_run(url) if run.wall is not None), default=None)
+    parts.head(str(__doc__), plain(found.sentence, 500), wall, now)
     if not found.figures:
         st.markdown("No published figures have been collected. They come with Stepwell, each with its source:")
         st.code("stepwell collect sample_runs/published", language="bash")
@@ -99,7 +100,8 @@ def by_limit(found: Reports) -> None:
     held = [line for line in found.limits.lines if line.published]
     lines = [
         Line(
-            line.system, scored.colour(line.system, None), list(line.cells), [value for value, _ in line.cells.values()],
+            line.system, scored.colour(line.system, None), list(line.cells),
+            [value for value, _ in line.cells.values()],
             [NAN] * len(line.cells), [f"{v:.1f} % at {limit_words(at)}" for at, (v, _) in line.cells.items()], True,
         )
         for line in held
@@ -238,15 +240,8 @@ def prover(found: Reports, now: data.Pulse) -> None:
     if lines:
         ticks = tuple(float(2**i) for i in range(14) if 2**i <= 2 * max(max(line.x) for line in lines))
         axes = Axes("N, samples a problem (log)", "%", ticks, log=True, look=parts.look(), height=260)
-        st.vega_lite_chart(
-            scores.rows(scored.distinct(lines)),
-            scores.spec(scored.distinct(lines), axes, "pass@N over N: " + "; ".join(line.name for line in lines)),
-            theme=None,
-            key="scores-prover",
-        )
-        st.caption(
-            "sampling only · what tree search solved is cumulative over its own budget: in the table, on no line"
-        )
+        scored.chart("prover", lines, axes, "pass@N over N: " + "; ".join(line.name for line in lines))
+        st.caption("sampling only · what tree search solved is cumulative over a budget of its own: in the table alone")
     figures(mine)
 
 
