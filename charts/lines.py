@@ -39,6 +39,14 @@ EDGES = {
     "trimmed below": "diamond",
 }
 USUAL = Smoothing()
+# Drag moves, Ctrl or Cmd and the wheel zoom, double click resets.
+ZOOM: list[Spec] = [
+    {
+        "name": "zoom",
+        "select": {"type": "interval", "encodings": ["x"], "zoom": "wheel![event.ctrlKey || event.metaKey]"},
+        "bind": "scales",
+    }
+]
 TONE: Spec = {"field": "tone", "type": "nominal", "scale": None}
 
 
@@ -77,7 +85,7 @@ def lines(
 ) -> alt.LayerChart:
     """A chart with its data in it, for a report, a message or a notebook. The dashboard sends the two apart."""
     drawn = rows(curves, style, bands=bands, marks=marks, levels=levels)
-    chart = alt.LayerChart.from_dict(_spec(names(curves), style, drawn.extras), validate=False)
+    chart = alt.LayerChart.from_dict(_spec(names(curves), style, drawn.extras, hover=_hover(style)), validate=False)
     chart.data = drawn.rows
     return chart
 
@@ -111,28 +119,39 @@ def note(drawn: Table, attempts: str = "") -> str:
     return " · ".join(parts)
 
 
+def spoken(title: str, curves: Sequence[Curve], style: Style) -> str:
+    """What the chart shows, for those who do not see it; nothing that moves with the data, or its view would go."""
+    named = f" of {', '.join(curve.label for curve in curves[:6])}" if len(curves) > 1 else ""
+    unit = f" ({style.unit})" if style.unit else ""
+    over = "" if style.smoothing.kind == "none" else f", {style.smoothing.name} over it"
+    return f"{title}{unit}{named}, by {style.x_title}: as logged{over}"
+
+
 def spec(curves: Names, style: Style, extras: frozenset[str] = EXTRAS) -> Spec:
     """The Vega-Lite specification without data: the same for the same curves and style, whatever the data.
 
-    extras: kinds of row for which layers are needed, see Table.extras.
+    extras: kinds of row for which layers are needed, see Table.extras. What is pointed at is shown by charts.script:
+    marks of Vega's own for every point would cost more than all the rest.
     """
-    made = _spec(curves, style, extras)
+    made = _spec(curves, style, extras, hover=[])
+    made["params"] = [{"name": "axis", "value": style.x_title}]
+    made["usermeta"] = {"embedOptions": {"renderer": "svg"}, "ground": style.look.surface}
     # Vega knows where a legend at the top is anchored; the schema of Vega-Lite, which Altair checks, does not.
     made["config"]["legend"] |= {"orient": "top", "layout": {"top": {"anchor": "end"}}}
     return made
 
 
-def _spec(curves: Names, style: Style, extras: frozenset[str]) -> Spec:
+def _spec(curves: Names, style: Style, extras: frozenset[str], *, hover: list[Spec]) -> Spec:
     smoothed = [style.smoothing.name] if style.smoothing.kind != "none" else []
     layers = [
         *(_bands(style) if "band" in extras else []),
         *(_marks(style) if "mark" in extras else []),
         *(_levels(style) if "level" in extras else []),
-        _line(style, curves, [RAW, OLD]),
+        _line(style, curves, [RAW, OLD]) | {"params": ZOOM},
         *([_dots(style)] if "dot" in extras else []),
         *([_line(style, curves, smoothed)] if smoothed else []),
         *([_edges(style, top=True), _edges(style, top=False)] if "edge" in extras else []),
-        *_hover(style),
+        *hover,
     ]
     return {
         "$schema": alt.SCHEMA_URL,
@@ -297,10 +316,8 @@ def _tip(field: str, title: str, form: str = "") -> Spec:
 
 
 def _hover(style: Style) -> list[Spec]:
-    """The nearest logged point in full precision; drag moves, Ctrl or Cmd and the wheel zoom, double click resets."""
-    wheel = "wheel![event.ctrlKey || event.metaKey]"
+    """The nearest logged point in full precision, where no script of ours shows it."""
     near = {"type": "point", "on": "pointerover", "clear": "pointerout", "nearest": True, "encodings": ["x", "y"]}
-    zoom = {"type": "interval", "encodings": ["x"], "zoom": wheel}
     tips = [_tip("curve", "curve"), _tip("step", "step", ",d"), _tip("exact", "value"), _tip("kind", "line")]
     if style.time:
         tips.insert(2, {"field": "x", "title": "time (UTC)", "type": "temporal", "format": "%Y-%m-%d %H:%M:%S"})
@@ -314,7 +331,7 @@ def _hover(style: Style) -> list[Spec]:
         {"type": "circle", "size": 60, "clip": True},
     )
     at = {"x": x_axis(style), "y": _y(style), "opacity": only_near(1), "color": TONE, "tooltip": tips}
-    params = [{"name": "near", "select": near}, {"name": "zoom", "select": zoom, "bind": "scales"}]
+    params = [{"name": "near", "select": near}]
     return [
         _layer(_kind_is(RAW, OLD), line, {"x": x_axis(style), "opacity": only_near(0.6)}),
         _layer(_kind_is(RAW, OLD), dot, at, transform=exact, params=params),

@@ -66,6 +66,8 @@ def spec(parts: Sequence[tuple[str, str]], style: Style) -> Spec:
         "width": "container",
         "height": style.height,
         **({"title": style.title} if style.title else {}),
+        "params": [{"name": "axis", "value": style.x_title}],
+        "usermeta": {"embedOptions": {"renderer": "svg"}, "ground": style.look.surface},
         "mark": {"type": "area", "line": False, "opacity": 0.85, "stroke": style.look.surface, "strokeWidth": 0.7},
         "encoding": {
             "x": x_axis(style),

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import data, gate, keys, parts, state
+from dashboard import data, downloads, gate, inpage, keys, parts, state
 from db.engine import StoreError
 from db.settings import BadSettings
 
@@ -56,6 +56,7 @@ def main() -> None:
     body, foot = st.container(), st.container(key="foot", horizontal=True, vertical_alignment="center")
     with foot:
         keys.listen()
+        inpage.crosshair()
         gate.sign()
     with body:
         show(chosen)
@@ -68,7 +69,9 @@ def show(chosen: Any) -> None:
             return
         if (other := run_beside(chosen.url_path)) is not None:
             st.query_params["run"] = str(other)
+        downloads.begin()
         chosen.run()
+        downloads.offer()
         keys.forget()
     except StoreError as error:
         st.subheader("The store cannot be read", anchor=False)

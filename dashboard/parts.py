@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from charts import lines, theme
+from charts import export, lines, theme
 from charts.curve import Band, Curve, Level, Mark, Window
-from dashboard import data, state
+from dashboard import data, downloads, inpage, state
 from dashboard.words import ago, plain
 from db.engine import StoreError
 from db.findings import Finding
@@ -33,15 +35,22 @@ def look() -> theme.Look:
 
 def head(question: str, answer: str, wall: float | None, seen: data.Pulse) -> None:
     """The page's question, its answer in words, the age of the data. wall: of the newest record, s since the epoch."""
-    left, right = st.columns([3, 1], vertical_alignment="top")
+    left, right = st.columns([3, 2], vertical_alignment="top")
     with left:
         st.subheader(question, anchor=False)
         if answer:
             with st.container(key="answer"):
                 st.markdown(answer)
-    with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="beat"):
+    with (
+        right,
+        st.container(
+            horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small", key="beat"
+        ),
+    ):
         shown = st.container(width="content")
         paused = st.toggle("pause", **state.flag("pause"))
+        inpage.copy_link()
+        downloads.make_room()
         with shown:
             _beat(wall, seen.all, paused)
 
@@ -112,7 +121,8 @@ def chart(
     levels: Sequence[Level] = (),
 ) -> None:
     """A titled chart with its small print. The specification and the data travel apart: see charts.curve."""
-    name = f"chart-{key}-{style.smoothing.kind}-{style.log}-{style.x_title}"
+    name = f"chart-{key}-{style.smoothing.kind}-{style.log}-{style.log_x}-{style.x_title}"
+    said = title.replace("\\", "").strip("* ")
 
     # Known to Streamlit, a zoom outlives new data; in a fragment of its own, it costs this one chart alone.
     @st.fragment
@@ -120,9 +130,20 @@ def chart(
         seen = _window(st.session_state.get(name), style.time)
         drawn = lines.rows(curves, style, window=seen, bands=bands, marks=marks, levels=levels)
         spec: dict[str, Any] = lines.spec(lines.names(curves), style, drawn.extras)
-        st.vega_lite_chart(drawn.rows, spec, theme=None, key=name, on_select="rerun", selection_mode="zoom")
+        st.vega_lite_chart(
+            drawn.rows,
+            spec,
+            theme=None,
+            key=name,
+            on_select="rerun",
+            selection_mode="zoom",
+            alt=lines.spoken(said, curves, style),
+        )
         st.caption(plain(lines.note(drawn, attempts), 300))
 
+    with_title = replace(style, title=said)
+    whole = partial(export.full, curves, with_title, bands=bands, marks=marks, levels=levels)
+    downloads.add(name, downloads.Drawn(said, whole, partial(export.table, curves)))
     with st.container(key=f"panel-{key}"):
         st.markdown(title, help=caveat or None)
         draw()

@@ -11,11 +11,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from answers.gpus import gpus
-from charts import shares
+from charts import export, shares
 from charts.curve import Level
 from charts.lines import Style
 from charts.theme import run_colour
-from dashboard import curves, data, parts, run_head
+from dashboard import curves, data, downloads, parts, run_head
 from dashboard.controls import Choice, controls
 from dashboard.panels import Panel
 from dashboard.words import listed, plain, sentence
@@ -180,6 +180,14 @@ class View:
         x = self.axis.place(along)
         frame = shares.rows(x, {label: values for label, (values, _) in parts_of.items()}, time=style.time)
         spec = shares.spec([(label, colour) for label, (_, colour) in parts_of.items()], style)
+        downloads.add(
+            f"shares-{key}",
+            downloads.Drawn(
+                title,
+                lambda: export.with_data(spec, frame) | {"title": title},
+                lambda: str(frame[["part", "x", "share"]].to_csv(index=False)),
+            ),
+        )
         with st.container(key=f"panel-{self.run.id}-{key}"):
             st.markdown(f"**{plain(title)}**")
             st.vega_lite_chart(frame, spec, theme=None, key=f"shares-{self.run.id}-{key}", alt=f"{title}, stacked")

@@ -175,8 +175,8 @@ def test_the_exact_value_is_shown_on_hover(page: Page, address: str) -> None:
     box = chart.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.locator("#vg-tooltip-element")).to_contain_text("as logged")
-    value = re.search(r"value\s*:?\s*(0\.\d+)", page.locator("#vg-tooltip-element").inner_text())
+    expect(page.locator("#stepwell-hover")).to_contain_text("as logged")
+    value = re.search(r": (0\.\d+)", page.locator("#stepwell-hover").inner_text())
     assert value
     assert len(value[1]) > 12
 
