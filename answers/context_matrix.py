@@ -123,11 +123,12 @@ def _in_words(benchmark: str, lines: Sequence[Line], limits: Sequence[int], turn
         return f"No score on {benchmark} says at which limit it was measured." if rest else ""
     if turns:
         return turns[0]
-    span = limit_words(limits[0]) if len(limits) == 1 else f"{limit_words(limits[0])} to {limit_words(limits[-1])}"
+    one = len(limits) == 1
+    span = f"limit {limit_words(limits[0])}" if one else f"limits {limit_words(limits[0])} to {limit_words(limits[-1])}"
     best = max(((line, limit) for line in lines for limit in line.cells), key=lambda one: one[0].cells[one[1]][0])
     value, error = best[0].cells[best[1]]
     more = "" if error is None else f" ± {error:.1f}"
     return (
         f"On {benchmark} the highest is {best[0].system} with {value:.1f}{more} % at {limit_words(best[1])}; "
-        f"{several(len(lines), 'system')}, limits {span}."
+        f"{several(len(lines), 'system')}, {span}."
     )

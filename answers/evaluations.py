@@ -169,10 +169,10 @@ def limit_words(tokens: int | None) -> str:
 def steps_of(connection: sa.Connection, benchmark: str) -> list[validation.Curve]:
     """The scores of one benchmark over steps: validations of runs, and documents that tell a step."""
     logged = [curve for curve in validation.curves(connection) if curve.said.benchmark == benchmark]
-    told: dict[tuple[str, str, int | None], list[Evaluation]] = defaultdict(list)
+    told: dict[tuple[str, str, int | None, int | None], list[Evaluation]] = defaultdict(list)
     for one in once(stored.evaluations(connection, benchmark=benchmark)):
         if one.step is not None and one.value is not None:
-            told[one.run or one.system, one.metric, one.eval_context].append(one)
+            told[one.run or one.system, one.metric, one.k, one.eval_context].append(one)
     for held in told.values():
         held.sort(key=lambda one: one.step or 0)
         steps, values = [one.step or 0 for one in held], [one.value or 0.0 for one in held]

@@ -31,7 +31,7 @@ SETTING = re.compile(
     r"|temperature|top_p|n)"
 )
 OTHERS = frozenset(["temperature", "top_p", "n"])
-TRAINED = "limit of the responses in training: the settings state none for validation"
+TRAINED = "Limit of the responses in training: the settings state none for validation."
 
 
 @dataclass(frozen=True, slots=True)

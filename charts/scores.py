@@ -49,8 +49,8 @@ class Axes:
     look: Look = LIGHT
 
 
-def rows(lines: Sequence[Line]) -> pd.DataFrame:
-    """The data: a row per score; whiskers reach one standard error to both sides."""
+def rows(lines: Sequence[Line], *, share: bool = False) -> pd.DataFrame:
+    """The data: a row per score; whiskers reach one standard error to both sides; of shares, not out of 0 to 100."""
     made: list[tuple[Any, ...]] = []
     for line in lines:
         kind = "published" if line.dashed else "measured"
@@ -58,6 +58,8 @@ def rows(lines: Sequence[Line]) -> pd.DataFrame:
             if np.isfinite(x) and np.isfinite(y):
                 known = bool(np.isfinite(error))
                 low, high = (y - error, y + error) if known else (None, None)
+                if share and known:
+                    low, high = max(y - error, 0.0), min(y + error, 100.0)
                 made.append((line.name, x, y, low, high, told, f"{error:.3g}" if known else "not known", kind))
     return pd.DataFrame(made, columns=list(COLUMNS))
 

@@ -40,7 +40,8 @@ def distinct(lines: Sequence[Line]) -> list[Line]:
 def chart(key: str, lines: Sequence[Line], axes: Axes, alt_text: str) -> None:
     """Points with whiskers of one standard error, joined per system."""
     shown = distinct(lines)
-    st.vega_lite_chart(scores.rows(shown), scores.spec(shown, axes, alt_text), theme=None, key=f"scores-{key}")
+    drawn = scores.rows(shown, share=axes.y == "%")
+    st.vega_lite_chart(drawn, scores.spec(shown, axes, alt_text), theme=None, key=f"scores-{key}")
 
 
 def limit(tokens: int | None) -> str:

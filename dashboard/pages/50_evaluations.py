@@ -122,7 +122,7 @@ def table(found: Matrix) -> None:
 
 
 def over_steps(benchmark: str, curves: Sequence[Curve]) -> None:
-    held = [curve for curve in curves if len(curve.steps) > 1]
+    held = [curve for curve in curves if len(set(curve.steps.tolist())) > 1]
     if not held:
         return
     st.markdown("#### Over training")
@@ -164,7 +164,7 @@ def curve_line(curve: Curve) -> Line:
 
 def two(mine: Sequence[Scored], now: data.Pulse) -> None:
     """Two scores held side by side, question by question where both tell."""
-    stored = {one.said.id: one for one in mine if one.said.id and one.percent is not None}
+    stored = {one.said.id: one for one in mine if one.said.id and one.percent is not None and one.said.k in (None, 1)}
     if len(stored) < 2:
         return
     st.markdown("#### Are two of them different?")
