@@ -297,7 +297,7 @@ def _conditions(windows: _Windows, flat: _Flat) -> tuple[Condition, ...]:
     share = float((drawn < np.float32(edge)).mean())
     low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
     holds, gain = share >= SURE_FLAT, float(flat.gain[at])
-    unit = f"per {SPAN} steps, against {number(edge)}"
+    unit = f"per {SPAN} steps; needs < {number(edge)}"
     return *made, Condition("score has stopped rising", holds, share, gain, low, high, unit)
 
 

@@ -108,7 +108,7 @@ class Laid:
             own, (values,) = run.curves.rows(name)
             mine = (own >= (span.first if span.first > member.first else own.min(initial=0))) & (own <= stage_end)
             if mine.any():
-                tokens, hours = (np.interp(own[mine], self.spent[i][0], one) for one in self.spent[i][1:])
+                tokens, hours = (_at(own[mine], self.spent[i][0], one) for one in self.spent[i][1:])
                 place = (own[mine], own[mine] + member.offset, tokens, hours)
                 found.append(Piece(span.number, span.run_id, *place, values[mine]))
         return tuple(found)
@@ -144,6 +144,11 @@ class Laid:
         own, (values,) = run.curves.rows("val_score")
         mine = (own >= (span.first if span.first > member.first else 0)) & (own <= end) & np.isfinite(values)
         return own[mine] + member.offset - switch, values[mine]
+
+
+def _at(steps: Ints, known: Ints, spent: Floats) -> Floats:
+    """What had been spent at these steps; NaN where nothing is known."""
+    return np.interp(steps, known, spent) if len(known) else np.full(len(steps), np.nan)
 
 
 def _cost(total: Floats, inside: NDArray[np.bool_], base: float) -> float:

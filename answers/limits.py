@@ -48,9 +48,8 @@ def known(connection: sa.Connection, run_id: int, quantities: Sequence[str]) -> 
         raise KeyError(run_id)
     settings, config = runs.settings_of(connection, run_id), runs.config_of(connection, run_id)
     curves = Curves(connection, run_id, [*dict.fromkeys((*quantities, *EVIDENCE))])
-    declared = [
-        Declared(one.first_step, one.context_limit, one.name) for one in said.of_run(connection, found[0], said.rules())
-    ]
+    people = said.of_run(connection, found[0], said.rules_said()[0])
+    declared = [Declared(one.first_step, one.context_limit, one.name) for one in people]
     spans = stages(_evidence(curves, quantities), setting_limit(settings), declared)
     return Known(found[0], spans, curves, settings, config, gpus.gpus(config))
 

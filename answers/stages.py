@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from analyses import length
 from analyses.handoff import Handoff, Side, hand_off, mean, signed, window
 from analyses.stages import Level, level_at
-from analyses.words import number
 from answers import readiness as ready
 from answers.chain import Chain, chain
 from answers.changed import changes
@@ -151,23 +150,27 @@ def _sentence(spans: Sequence[Span], switches: Sequence[Switch], word: str, last
         return "Nothing has been logged yet that a stage could be made of."
     if not switches:
         return f"One stage so far, {spans[0].label} ({spans[0].how}). {last.sentence}"
-    return "; ".join(_said(one, word) for one in switches) + "."
+    told = "; ".join(_said(one, word) for one in switches) + "."
+    more = [one.label for one in switches if one.report.changed]
+    return (
+        f"{told} Other settings changed at the same {'switch' if len(switches) == 1 else 'switches'}." if more else told
+    )
 
 
 def _said(one: Switch, word: str) -> str:
-    """What a switch did, in a clause: "16K → 24K: reward +0.12 within 50 steps (0.08 to 0.16), 2.3× the seconds"."""
+    """What a switch did, in a clause: "16K → 24K: reward +0.12 (+0.08 to +0.16) within 50 steps, 2.3× the time"."""
     report = one.report
     if not report.gains:
         return f"{one.label}: too few rows to tell"
     gain = report.gains[0]
     change = gain.change
-    within = f"within {gain.steps} steps" + (" (all there are)" if gain.whole else "")
+    within = f"over its {gain.steps} steps" if gain.whole else f"within {gain.steps} steps"
     if not change.told_from_zero:
         said = f"{one.label}: {word} not distinguishable from before {within}"
     else:
-        said = f"{one.label}: {word} {signed(change.value)} {within} ({signed(change.low)} to {signed(change.high)})"
+        said = f"{one.label}: {word} {signed(change.value)} ({signed(change.low)} to {signed(change.high)}) {within}"
     ratio = report.seconds_ratio
-    return f"{said}, {number(ratio)}× the time per step" if math.isfinite(ratio) else said
+    return f"{said}, {ratio:.2g}× the time per step" if math.isfinite(ratio) else said
 
 
 def as_json(found: Stages) -> dict[str, Any]:

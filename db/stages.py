@@ -88,6 +88,14 @@ def rules() -> tuple[Rule, ...]:
     return tuple(_rule(number, entry) for number, entry in enumerate(entries("stages"), 1))
 
 
+def rules_said() -> tuple[tuple[Rule, ...], str]:
+    """The rules, and what is wrong with the file that they stand in: then there are none."""
+    try:
+        return rules(), ""
+    except BadSettings as error:
+        return (), str(error)
+
+
 def _rule(number: int, entry: dict[str, Any]) -> Rule:
     if extra := entry.keys() - {"run", "at", "limit", "name"}:
         raise BadSettings(f"[[stages]] number {number}: {sorted(extra)[0]!r} is none of run, at, limit, name")

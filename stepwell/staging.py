@@ -55,7 +55,8 @@ def stage(
 
 
 def tell(engine: sa.Engine, name: str, *, json: bool) -> None:
-    """Raises click.UsageError for an unknown run."""
+    """Raises click.UsageError for an unknown run, db.settings.BadSettings for a broken `[[stages]]`."""
+    said.rules()
     with reading(engine) as connection:
         found = stages(connection, _one(connection, name).id)
     if json:
