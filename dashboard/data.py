@@ -71,6 +71,10 @@ class Pulse:
         """The cursor of these runs: (run id, version) of each."""
         return tuple((run_id, self.versions.get(run_id, 0)) for run_id in run_ids)
 
+    def moves(self, about: Sequence[int] | None) -> Hashable:
+        """What changes when there is something to show anew on a page about these runs (about all when None)."""
+        return self.all if about is None else (self.of(about), self.said, self.noted)
+
     @property
     def all(self) -> int:
         """The cursor of everything."""

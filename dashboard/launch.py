@@ -21,6 +21,7 @@ def command(port: int, host: str = "127.0.0.1", *, browser: bool = False, base: 
         "server.headless": "false" if browser else "true",
         "server.baseUrlPath": base.strip("/"),
         "server.fileWatcherType": "none",
+        "runner.magicEnabled": "false",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",

@@ -33,8 +33,11 @@ def look() -> theme.Look:
     return theme.look(st.context.theme.type)
 
 
-def head(question: str, answer: str, wall: float | None, seen: data.Pulse) -> None:
-    """The page's question, its answer in words, the age of the data. wall: of the newest record, s since the epoch."""
+def head(question: str, answer: str, wall: float | None, seen: data.Pulse, about: Sequence[int] | None = None) -> None:
+    """The page's question, its answer in words, the age of the data. wall: of the newest record, s since the epoch.
+
+    about: the runs whose news the page waits for; None for all.
+    """
     left, right = st.columns([3, 2], vertical_alignment="top")
     with left:
         st.subheader(question, anchor=False)
@@ -52,10 +55,10 @@ def head(question: str, answer: str, wall: float | None, seen: data.Pulse) -> No
         inpage.copy_link()
         downloads.make_room()
         with shown:
-            _beat(wall, seen.all, paused)
+            _beat(wall, seen, about, paused)
 
 
-def _beat(wall: float | None, seen: int, paused: bool) -> None:
+def _beat(wall: float | None, seen: data.Pulse, about: Sequence[int] | None, paused: bool) -> None:
     """Looks every few seconds whether the store has moved on; only then is the page run again.
 
     What did not change keeps its view: a chart whose data stands still is not drawn again.
@@ -64,7 +67,7 @@ def _beat(wall: float | None, seen: int, paused: bool) -> None:
     @st.fragment(run_every=None if paused else BEAT)
     def beat() -> None:
         try:
-            moved = not paused and data.pulse(data.store_url()).all != seen
+            moved = not paused and data.pulse(data.store_url()).moves(about) != seen.moves(about)
         except StoreError:
             st.caption("● the store is away")
             return

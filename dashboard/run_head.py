@@ -65,7 +65,7 @@ def page(question: str) -> One:
     """
     question = question.splitlines()[0]
     run, runs, now = chosen(question)
-    parts.head(question, "", run.wall, now)
+    parts.head(question, "", run.wall, now, [run.id])
     about = data.about(data.store_url(), run.id, now.versions.get(run.id, 0))
     answer = st.container()
     said = " · ".join(plain(fact) for fact in facts(run, about, runs))
@@ -146,7 +146,7 @@ def switch(run: Run, runs: Sequence[Run]) -> None:
 
 def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse, runs: Sequence[Run]) -> None:
     """Name, how it trains, and its verdict."""
-    parts.head(plain(run.name), "", run.wall, now)
+    parts.head(plain(run.name), "", run.wall, now, [run.id])
     st.markdown(f":gray[{' · '.join(plain(fact) for fact in facts(run, about, runs))}]")
     verdicts = [finding for finding in found if finding.state == "firing"]
     closed = [finding for finding in found if finding.state != "firing" and finding.severity != "info"]

@@ -67,7 +67,9 @@ def ordered(held: Roster, sort: str, *, down: bool) -> list[Entry]:
         return have + [e for e in held.entries if not texts[e.run.id]]
     if sort == "state":
         return sorted(held.entries, key=lambda e: STATES.get(held.states.get(e.run.id, ""), 9), reverse=down)
-    values = held.numbers("age" if sort == "newest" else sort)
+    if sort == "newest":  # what lives stands still while it grows: the one that was first seen last, first
+        return sorted(held.entries, key=lambda e: _newness(e, held.states.get(e.run.id, "")), reverse=not down)
+    values = held.numbers(sort)
     if sort.startswith(CONFIG) and not np.isfinite(values).any():
         cells = held.columns.get(sort, {})
         have = sorted((e for e in held.entries if e.run.id in cells), key=lambda e: str(cells[e.run.id]), reverse=down)
@@ -76,6 +78,10 @@ def ordered(held: Roster, sort: str, *, down: bool) -> list[Entry]:
     order = known[np.argsort(-values[known] if down else values[known], kind="stable")]
     rest = np.flatnonzero(np.isnan(values))
     return [held.entries[place] for place in [*order.tolist(), *rest.tolist()]]
+
+
+def _newness(one: Entry, state: str) -> tuple[bool, float, int]:
+    return state == "live", 0.0 if state == "live" else one.run.wall or 0.0, one.run.id
 
 
 def title(name: str) -> str:

@@ -27,7 +27,7 @@ class View:
     """The choices, as they stand in the address."""
 
     tree: Node
-    shown: list[str]
+    shown: tuple[str, ...]
     sort: str
     down: bool
     group: str
@@ -87,7 +87,7 @@ def controls(now: data.Pulse) -> View:
             "shelf", list(SHELVES), format_func=SHELVES.__getitem__, label_visibility="collapsed", **tied
         )
         edit = person.may_edit() and not group and st.toggle("edit tags and notes", **state.flag("edit"))
-    return View(tree, list(shown), sort, down, group, shelf, bool(edit))
+    return View(tree, tuple(shown), sort, down, group, shelf, bool(edit))
 
 
 def understood(text: str) -> Node:
@@ -132,7 +132,9 @@ def table(held: Roster, entries: Sequence[Entry], view: View, now: data.Pulse) -
     rest = [one for one in held.entries if one not in first]
     pages = max(1, -(-len(rest) // ROWS))
     page = min(max(int(state.read("page", "1")) if state.read("page", "1").isdecimal() else 1, 1), pages)
-    rows = first + rest[(page - 1) * ROWS : page * ROWS]
+    asked = tuple(sorted((key, value) for key, value in st.query_params.items() if key != "pause"))
+    name = f"list-{hash(asked)}-{st.session_state.get('opened', 0)}"
+    rows = steady(first + rest[(page - 1) * ROWS : page * ROWS], name, view.edit)
     at, opened = keys.walk([one.run.id for one in rows])
     if opened is not None:
         st.switch_page(parts.RUN, query_params={"run": str(opened)})
@@ -142,7 +144,7 @@ def table(held: Roster, entries: Sequence[Entry], view: View, now: data.Pulse) -
     if view.edit:
         edit_in_place(rows, shown, view, tags)
     else:
-        look_and_choose(rows, shown, view, tags, at)
+        look_and_choose(name, rows, shown, view, tags, at)
     with st.container(horizontal=True, vertical_alignment="center"):
         if pages > 1:
             st.pagination(pages, **state.page_number("page", pages))
@@ -158,17 +160,29 @@ def table(held: Roster, entries: Sequence[Entry], view: View, now: data.Pulse) -
         )
 
 
-def look_and_choose(rows: list[Entry], shown: pd.DataFrame, view: View, tags: Sequence[str], at: int | None) -> None:
-    """The table to look at: a click opens a run, ticks choose some. A tick belongs to a run, not to a line: where other
-    runs come to stand the ticks are gone."""
-    opened = st.session_state.get("opened", 0)
+def steady(rows: list[Entry], name: str, edit: bool) -> list[Entry]:
+    """The lines in their order; while something is ticked or written in, in the order in which they stood before, so
+    that a tick belongs to the run that was ticked, whatever news comes meanwhile."""
+    ticked = st.session_state.get(name, {}).get("selection", {})
+    before: list[int] = st.session_state.get("lines", {}).get(name, [])
+    if edit or ticked.get("rows") or ticked.get("cells"):
+        known = {one.run.id: one for one in rows}
+        rows = [known.pop(run_id) for run_id in before if run_id in known] + list(known.values())
+    st.session_state["lines"] = {name: [one.run.id for one in rows]}
+    return rows
+
+
+def look_and_choose(
+    name: str, rows: list[Entry], shown: pd.DataFrame, view: View, tags: Sequence[str], at: int | None
+) -> None:
+    """The table to look at: a click opens a run, ticks choose some."""
     clicked = st.dataframe(
         runs_table.styled(shown, rows, parts.look(), at),
         hide_index=True,
         column_config=runs_table.config(view.shown, tags),
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"],
-        key=f"list-{hash(tuple(one.run.id for one in rows))}-{opened}",
+        key=name,
         height=36 * (len(rows) + 1) + 2,
         row_height=36,
     )
@@ -176,7 +190,7 @@ def look_and_choose(rows: list[Entry], shown: pd.DataFrame, view: View, tags: Se
     if chosen:
         acts(chosen, view.shelf)
     elif clicked.selection.cells:
-        st.session_state["opened"] = opened + 1  # else coming back would open it again
+        st.session_state["opened"] = st.session_state.get("opened", 0) + 1  # else coming back would open it again
         keys.remember([one.run.id for one in rows])
         st.switch_page(parts.RUN, query_params={"run": str(rows[clicked.selection.cells[0][0]].run.id)})
 
