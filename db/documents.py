@@ -79,12 +79,10 @@ def attach(connection: sa.Connection, document_id: int, run_id: int | None) -> N
     connection.execute(sa.update(documents).where(documents.c.id == document_id).values(run_id=run_id))
 
 
-def known(connection: sa.Connection, kinds: Collection[str] | None = None) -> list[Document]:
-    """Every document (or those of these kinds), by path, with what was read of it; also of runs that are shelved."""
-    query = sa.select(*COLUMNS).order_by(documents.c.path)
-    if kinds is not None:
-        query = query.where(documents.c.kind.in_(kinds))
-    return [Document(*row) for row in connection.execute(query)]
+def known(connection: sa.Connection) -> list[Document]:
+    """Every document, by path, also of runs that are shelved; without its content, which may be large."""
+    columns = [sa.literal("").label("content") if column is documents.c.content else column for column in COLUMNS]
+    return [Document(*row) for row in connection.execute(sa.select(*columns).order_by(documents.c.path))]
 
 
 def of_kind(connection: sa.Connection, kind: str, run_ids: Collection[int] | None = None) -> list[Document]:

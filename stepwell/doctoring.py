@@ -14,9 +14,11 @@ import click
 import sqlalchemy as sa
 
 from collectors import discover, names, rollout_files
+from collectors.documents.contract import readers
 from collectors.follow import Collector
 from collectors.tail import Log
-from db import runs
+from db import documents, evaluations, runs
+from db.documents import Document
 from db.engine import open_store, reading
 from db.understood import WANTED, Understood, understood
 from stepwell import show
@@ -44,9 +46,11 @@ def diagnosis(engine: sa.Engine, collector: Collector) -> dict[str, Any]:
     """Everything that one pass found out."""
     with reading(engine) as connection:
         found = [_run(connection, one) for one in understood(connection)]
+        papers, told = documents.known(connection), evaluations.counts(connection)
     kinds = {path: _rollouts(path) for path in _others(collector)}
     return {
         "runs": found,
+        "documents": [_document(one, told.get(one.id, 0)) for one in papers],
         "configs": sorted(str(one.path) for one in collector.config_files),
         "rollouts": [{"path": str(path), "kind": kind} for path, kind in sorted(kinds.items()) if kind],
         "not_logs": sorted(str(path) for path in collector.refused if not kinds.get(path)),
@@ -86,6 +90,13 @@ def _run(connection: sa.Connection, one: Understood) -> dict[str, Any]:
     }
 
 
+def _document(one: Document, scores: int) -> dict[str, Any]:
+    reader = readers().get(one.format)
+    about = (reader.__doc__ or "").strip().partition("\n")[0] if reader else ""
+    said: dict[str, Any] = {"path": one.path, "kind": one.kind, "format": one.format, "about": about}
+    return said | {"evaluations": scores, "unread_count": one.unread, "why": one.why or None}
+
+
 def _others(collector: Collector) -> Iterator[Path]:
     """The files that no reader claimed, and those that discovery passes by for their ending."""
     yield from collector.refused
@@ -108,7 +119,8 @@ def _rollouts(path: Path) -> str | None:
 def _tell(report: dict[str, Any]) -> None:
     for run in report["runs"]:
         _tell_run(run)
-    if not report["runs"]:
+    _tell_documents(report["documents"])
+    if not report["runs"] and not report["documents"]:
         click.echo("No log was recognised here (docs/trainers.md lists what is read).")
     for one in report["unreadable"]:
         click.secho(f"not read: {one['path']}: {one['why']}", fg="red")
@@ -144,6 +156,15 @@ def _tell_run(run: dict[str, Any]) -> None:
         click.echo(f"  without a meaning ({len(run['unknown'])}): {_some(run['unknown'])}")
     if run["log"]:
         click.echo(f"  to log more: {run['log']}")
+
+
+def _tell_documents(papers: Sequence[dict[str, Any]]) -> None:
+    for one in papers:
+        click.secho(one["path"], bold=True)
+        scores = f", {one['evaluations']:,} evaluations" if one["evaluations"] else ""
+        click.echo(f"  {one['format']} ({one['about']}): {one['kind'].replace('_', ' ')}{scores}")
+        if one["unread_count"]:
+            click.secho(f"  {one['unread_count']:,} entries could not be read, first {one['why']}", fg="yellow")
 
 
 def _tell_files(kind: str, files: Sequence[str]) -> None:

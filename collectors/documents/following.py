@@ -112,7 +112,7 @@ def _put(engine: sa.Engine, stored: Stored, said: Document, moved: Stored | None
     with writing(engine) as connection:
         if moved is not None:
             documents.move(connection, moved.path, stored.path)
-        return replace(stored, id=documents.put(connection, stored, said.entries))
+        return replace(stored, id=documents.put(connection, stored, said.entries), content="")
 
 
 # --- whose ---------------------------------------------------------------------------------------------------------

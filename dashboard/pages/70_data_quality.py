@@ -14,6 +14,7 @@ from analyses import judge
 from charts.theme import run_colour
 from dashboard import data, parts, state
 from dashboard.words import listed, number, plain, sentence, several, trouble
+from db import documents, evaluations
 from db.quantities import quantity
 from db.runs import Run
 from db.understood import WANTED, Understood
@@ -69,6 +70,24 @@ def main() -> None:
         show(everyone[0], now, alone=len(runs) == 1)
     else:
         table(sorted(everyone, key=worst_first))
+        beside_the_logs(now)
+
+
+def beside_the_logs(now: data.Pulse) -> None:
+    """The documents, those first of which something could not be read."""
+    papers = data.ask(documents.known, now.noted)
+    if not papers:
+        return
+    scores = data.ask(evaluations.counts, now.noted)
+    aside = sum(one.unread for one in papers)
+    left = f"{several(aside, 'entry', 'entries')} set aside" if aside else "nothing set aside"
+    st.markdown(f"#### {several(len(papers), 'document')} beside the logs: {left}")
+    rows = [
+        {"document": one.path, "kind": one.kind.replace("_", " "), "format": one.format,
+         "scores": scores.get(one.id, 0), "set aside": one.unread, "first of them": one.why}
+        for one in sorted(papers, key=lambda one: (-one.unread, one.path))[: 10 * ROWS]
+    ]  # fmt: skip
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * (len(rows) + 1) + 2, 400))
 
 
 def quality(told: Understood) -> Quality:
