@@ -28,7 +28,7 @@ DESK, PHONE = (1440, 900), (390, 844)
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/store.db"
-        collect(url, ROOT / "sample_runs" / "verl", ROOT / "sample_runs" / "trl")
+        collect(url, *(ROOT / "sample_runs" / name for name in ("verl", "trl", "evaluations", "published")))
         sick, several = chosen(url)
         with served(url) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
@@ -37,6 +37,10 @@ def main() -> None:
             take(browser, f"{address}/run?run={sick}", "run-dark", DESK, scheme="dark")
             take(browser, f"{address}/run?run={sick}", "run-phone", PHONE)
             take(browser, f"{address}/compare?runs={','.join(several)}", "compare", (1440, 1000))
+            take(browser, f"{address}/entropy?run={sick}", "entropy", (1440, 1100))
+            take(browser, f"{address}/stages?run={several[-1]}", "stages", (1440, 1300))
+            take(browser, f"{address}/length?run={several[0]}", "length", (1440, 1100))
+            take(browser, f"{address}/evaluations", "evaluations", (1440, 1000))
             browser.close()
 
 
