@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
@@ -14,6 +15,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 READY = "/ready"
+HEAVY = ("pandas", "pyarrow.compute", "sqlalchemy", "analyses.judge", "charts.lines", "db.series", "alerts.rules")
+
+
+def warm() -> None:
+    """Import what every page needs before anybody comes: the first reader should not wait for it."""
+    for name in HEAVY:
+        importlib.import_module(name)
 
 
 def routes() -> list[Route]:

@@ -199,7 +199,7 @@ def acts(chosen: list[Entry], shelf: str) -> None:
     """What can be done with the ticked runs."""
     ids = [one.run.id for one in chosen]
     with st.container(key="acts", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{several(len(ids), 'run')}**")
+        st.markdown(f"**{plain(chosen[0].run.name, 60) if len(ids) == 1 else several(len(ids), 'run')}**")
         st.page_link(
             parts.COMPARE,
             label="compare",
