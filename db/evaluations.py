@@ -156,6 +156,20 @@ def evaluations(
     return [Evaluation(**row._mapping) for row in connection.execute(query)]
 
 
+def in_lines(scores: Sequence[Evaluation], longest: int) -> str:
+    """A line per score, "AIME 2024 pass@1: 0.43 fraction, limit 32768, step 120"; as many as there is room for."""
+    lines: list[str] = []
+    for one in scores:
+        metric = one.metric.replace("@k", f"@{one.k}") if one.k is not None else one.metric
+        limit = "limit not stated" if one.eval_context is None else f"limit {one.eval_context}"
+        step = "" if one.step is None else f", step {one.step}"
+        value = "not known" if one.value is None else f"{one.value:.6g} {one.unit}"
+        lines.append(f"{one.benchmark} {metric}: {value}, {limit}{step}")
+        if sum(map(len, lines)) + len(lines) > longest:
+            return "\n".join([*lines[:-1], "…"])[:longest]
+    return "\n".join(lines)
+
+
 @dataclass(frozen=True, slots=True)
 class Owned:
     """What tells whose a score is."""

@@ -36,7 +36,8 @@ import sqlalchemy as sa
 from db import settings
 from db.block import Bools, Floats
 from db.engine import reading
-from db.mlflow_names import LONGEST_PARAM, mapped, text_of
+from db.evaluations import evaluations, in_lines
+from db.mlflow_names import LONGEST_PARAM, LONGEST_TAG, mapped, text_of
 from db.mlflow_server import BATCH, KEY, MirrorAway, Page, Refused, Server, artifacts, shown
 from db.mlflow_state import (
     Points,
@@ -62,6 +63,7 @@ PARENT = "mlflow.parentRunId"  # what nests a run under another in MLflow's UI
 ATTEMPT, NAME, PARAM, CHANGED, NONFINITE = (
     f"stepwell.{what}." for what in ("attempt", "name", "param", "changed", "nonfinite")
 )
+SCORES = "stepwell.evaluations"
 LAST_TIME = 8.64e12  # s since the epoch: JavaScript's clock goes no further
 
 UI_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -188,6 +190,10 @@ class _Copier:
             "stepwell.verdict": state.verdict,
             "mlflow.source.name": next(iter(paths)),
         }
+        with reading(self.engine) as connection:
+            scores = in_lines(evaluations(connection, run_ids=[state.run.id]), LONGEST_TAG)
+        if scores or SCORES in page.tags:  # a metric could not be taken back when its document changes; a tag can
+            tags[SCORES] = scores or "none"
         names = mapped(state.params, page.renamed(PARAM, page.params))
         values = {names[name]: text_of(value, LONGEST_PARAM) for name, value in state.params.items()}
         changed = {

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from mlflow import MlflowClient
 from mlflow_stores import LOSS, PATH, SCORE, all_of, empty_mlflow, grpo, history, more, named, steps
 from stores import MODIFIED, make_run, points, ramp
 
-from db import runs
+from db import documents, runs
 from db.block import block_of
+from db.documents import Document
 from db.engine import open_store, writing
+from db.evaluations import Entry, Score
 from db.mlflow_mirror import default_uri, mirror, ui_command
 from db.schema import tail
 
@@ -88,6 +91,18 @@ def test_tags_say_where_it_comes_from(store: sa.Engine, target: str) -> None:
     assert (tags["stepwell.run_id"], tags["stepwell.trainer"]) == (str(run_id), "verl")
     assert (tags["stepwell.source"], tags["stepwell.attempts"]) == (PATH, "2")
     assert tags["stepwell.verdict"] == "not judged"
+
+
+def test_scores_of_the_run_stand_in_a_tag_that_follows_them(store: sa.Engine, target: str) -> None:
+    run_id = grpo(store, ramp(1, 2))
+    paper = Document("/e/scores.csv", "evaluation", "scores-csv", "a", 1, 1.0, run_id=run_id)
+    score = Score(system="m", benchmark="数学", metric="pass@k", k=1, value=0.43, unit="fraction", eval_context=32768)
+    for value in (0.43, 0.5):
+        with writing(store) as connection:
+            documents.put(connection, paper, [Entry(replace(score, value=value), 1)])
+        mirror(store, target)
+        told = named(target).data.tags["stepwell.evaluations"]
+        assert told == f"数学 pass@1: {value} fraction, limit 32768"
 
 
 def test_twice_adds_nothing(store: sa.Engine, target: str) -> None:
