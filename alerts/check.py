@@ -15,7 +15,7 @@ from alerts.rules import Book
 from alerts.watch import Pass, observe, stand
 from analyses.contract import RANK
 from analyses.judge import missing, quantities
-from db import findings, runs
+from db import findings, runs, stages
 from db.engine import reading
 from db.findings import Finding
 from db.rows import interval
@@ -117,12 +117,14 @@ def _tasks(
             mine[attempt.source_id].append(attempt)
             of_run[attempt.run_id].append(attempt)
         judged = findings.judged(connection, report.sources)
+        declared, rules = stages.declared(connection), stages.rules_said()[0]
         torn = torn_ends(connection, report.sources)
     tasks = []
     for source in sources:
         if mine[source.id]:
             run, tries = report.runs[source.run_id], mine[source.id]
-            tasks.append(Task(run, source, tries, of_run[run.id], judged.get(source.id), torn.get(source.id)))
+            said = tuple(stages.of(run, declared, rules))
+            tasks.append(Task(run, source, tries, of_run[run.id], judged.get(source.id), torn.get(source.id), said))
     return tasks, report
 
 

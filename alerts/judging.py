@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +27,7 @@ from db.findings import Judged, pack
 from db.metrics import Metric, with_quantity
 from db.rows import SourceRows, rows_of
 from db.runs import Attempt, Run, Source
+from db.stages import Stage
 
 TOGETHER, ENOUGH = 50, 2000  # sources, and records, that are read and kept in one transaction
 
@@ -33,7 +35,7 @@ TOGETHER, ENOUGH = 50, 2000  # sources, and records, that are read and kept in o
 @dataclass(frozen=True, slots=True)
 class Task:
     """A source to be judged from where the last pass stopped. of_run: the attempts of all files of the run. torn: its
-    provisional records start there."""
+    provisional records start there. declared: stages that people declared for the run."""
 
     run: Run
     source: Source
@@ -41,13 +43,20 @@ class Task:
     of_run: list[Attempt]
     judged: Judged | None
     torn: tuple[int, int] | None
+    declared: tuple[Stage, ...] = ()
+
+    @property
+    def rules(self) -> str:
+        """What a verdict rests on beside the rows; other rules, or stages declared since, judge afresh."""
+        limits = [(one.first_step, one.context_limit) for one in self.declared if one.context_limit is not None]
+        return rules_fingerprint() + (f" {limits}" if limits else "")
 
     @property
     def known(self) -> bool:
         """Whether the last verdict can be gone on with: by the same rules, of records that are still there."""
         before = self.judged
         ids = {one.id for one in self.attempts}
-        return before is not None and before.rules == rules_fingerprint() and before.attempt_id in ids
+        return before is not None and before.rules == self.rules and before.attempt_id in ids
 
     @property
     def start(self) -> tuple[int, int]:
@@ -134,7 +143,20 @@ def _news(
     others = elsewhere(connection, task.of_run, task.source, wanted) if start[0] != last.id else ()
     rows = rows_of(connection, trainer, task.attempts, wanted, after=start, until=task.torn, known=known)
     torn = rows_of(connection, trainer, task.attempts, wanted, after=task.torn, known=known) if task.torn else None
-    return _News(task, state, Context(settings, trainer, now, others, task.run.wall), rows, torn)
+    context = Context(settings, trainer, now, others, task.run.wall)
+    return _News(task, state, context, limited(rows, task.declared), torn and limited(torn, task.declared))
+
+
+def limited(rows: SourceRows, declared: Sequence[Stage]) -> SourceRows:
+    """The rows with the context limits that people declared in place of those that the log says."""
+    limit = rows.columns.get("context_limit", np.full(len(rows), np.nan)).copy()
+    for stage in declared:
+        if stage.context_limit is not None:
+            limit[rows.steps >= stage.first_step] = stage.context_limit
+    if not np.isfinite(limit).any():
+        return rows
+    columns, logged = {**rows.columns, "context_limit": limit}, {**rows.logged, "context_limit": np.isfinite(limit)}
+    return replace(rows, columns=columns, logged=logged)
 
 
 def _fold(news: _News) -> _Verdict:
@@ -150,7 +172,6 @@ def _fold(news: _News) -> _Verdict:
 def _keep(engine: sa.Engine, verdicts: Sequence[_Verdict]) -> None:
     if not verdicts:
         return
-    rules = rules_fingerprint()
     with writing(engine) as connection:
         loud = [one.news.task.source.id for one in verdicts if one.heard]
         before = alerts.positions_of(connection, loud) if loud else {}
@@ -162,12 +183,12 @@ def _keep(engine: sa.Engine, verdicts: Sequence[_Verdict]) -> None:
             places = Places([rows] if one.news.torn is None else [rows, one.news.torn], before.get(task.source.id))
             if task.judged is not None and not task.known:
                 findings.forget(connection, task.source.id)
-            late = task.judged is not None and task.judged.rules != rules
+            late = task.judged is not None and task.judged.rules != task.rules
             said += evaluate.statements(task.run.id, task.source.id, one.heard, places, late=late)
             if (last := places.last()) is not None and len(rows):
                 at[task.source.id] = last
             findings.keep(connection, task.run.id, task.source.id, [_row(each.finding.as_dict()) for each in one.heard])
-            judged[task.source.id] = Judged(rows.at[0], rows.at[1], pack(one.state), rules)
+            judged[task.source.id] = Judged(rows.at[0], rows.at[1], pack(one.state), task.rules)
         alerts.state(connection, said)
         alerts.set_positions(connection, at)
         findings.set_judged(connection, judged)

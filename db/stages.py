@@ -4,7 +4,7 @@ stepwell.toml."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -117,10 +117,15 @@ def _whole(value: Any) -> bool:
 
 def of_run(connection: sa.Connection, run: Run, said: Collection[Rule] = ()) -> list[Stage]:
     """What holds for a run: what was declared for it, and under that the entries of stepwell.toml that concern it."""
+    return of(run, declared(connection, [run.id]), said)
+
+
+def of(run: Run, people: Mapping[int, Collection[Stage]], said: Collection[Rule]) -> list[Stage]:
+    """The same from what was read. people: run id -> its declared stages."""
     held = {
         rule.first_step: Stage(run.id, rule.first_step, rule.context_limit, rule.name, "stepwell.toml", 0.0)
         for rule in said
         if rule.concerns(run)
     }
-    held |= {stage.first_step: stage for stage in declared(connection, [run.id]).get(run.id, [])}
+    held |= {stage.first_step: stage for stage in people.get(run.id, ())}
     return [held[step] for step in sorted(held)]
