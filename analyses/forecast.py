@@ -48,6 +48,7 @@ class Forecast:
     ceiling, middle: A and Cmid; None without a fit. steepness, start: B and R0. errors: RMSE on the last 20 % of a fit
     to the rest: sigmoid, power law, line. gain: of a quarter more compute, its bounds one-sided 90 %. noise: standard
     error of one evaluation. x, fit, low, high (k,): the curve to NEXT times C with its pointwise interval.
+    spent (m,): compute of every score, where the caller keeps it.
     """
 
     n: int
@@ -65,6 +66,7 @@ class Forecast:
     fit: tuple[float, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    spent: tuple[float, ...] = ()
 
     @property
     def identifiable(self) -> bool:

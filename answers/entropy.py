@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from analyses import entropy_law
 from analyses.entropy_course import AHEAD, HIGH, LOW, Course, course
 from analyses.entropy_law import Law
-from analyses.forecast import Forecast, forecast
+from analyses.forecast import FLAT, Forecast, forecast
 from analyses.onset import Order, order
 from analyses.words import number, percent, steps_between
 from answers import validation
@@ -39,6 +39,7 @@ SIGNALS: dict[str, tuple[str, bool]] = {
 SPREAD = ("p10", "median", "p90", "p95", "p99", "std", "max", "min")
 COST = ("tokens_total", "tokens_per_step", "time_step")
 BINS = 30  # means of the training reward that stand in for validations
+HOUR = 3600.0
 EARLY = 200  # steps in which most of the entropy is usually spent
 FEWEST = 8  # validations that a forecast is made from
 
@@ -171,26 +172,34 @@ def _ahead(run: Known, scores: Scores | None) -> tuple[Forecast, str]:
     unit, at, spent = cost(run)
     begin = float(np.interp(scores.steps[0], at, spent)) if run.stages and run.stages[-1].first > at[0] else 0.0
     compute = np.interp(scores.steps, at, spent) - begin
-    return forecast(compute, scores.values, scores.errors, top=1.0 if scores.share else math.inf), unit
+    told = forecast(compute, scores.values, scores.errors, top=1.0 if scores.share else math.inf)
+    return replace(told, spent=tuple(compute.tolist())), unit
 
 
 def cost(run: Known) -> Axis:
     """(unit, steps (n,), spent since the start (n,)): GPU-hours, else hours, else tokens, else steps."""
-    for name, unit, per in (
-        ("time_step", "hours", 3600.0),
-        ("tokens_total", "tokens", 1.0),
-        ("tokens_per_step", "tokens", 1.0),
-    ):
-        steps, values = _of(run, name, 0)
-        good = np.isfinite(values)
-        if good.sum() > 1:
-            spent = values[good] if name == "tokens_total" else np.cumsum(values[good])
-            times = run.gpus or 1 if unit == "hours" else 1
-            told = "GPU-hours" if unit == "hours" and run.gpus else unit
-            return told, steps[good], spent / per * times
+    steps, seconds = _summed(run, "time_step")
+    if len(steps) > 1:
+        spent = seconds * (run.gpus or 1)
+        clock, per = ("minutes", HOUR / 60) if spent[-1] < HOUR / 2 else ("hours", HOUR)  # minutes: of toys
+        return f"GPU-{clock}" if run.gpus else clock, steps, spent / per
+    at, total = _of(run, "tokens_total", 0)
+    good = np.isfinite(total)
+    at, total = (at[good], total[good]) if good.sum() > 1 else _summed(run, "tokens_per_step")
+    if len(at) > 1:
+        return "tokens", at, total
     every = [curve.steps.astype(np.float64) for curve in run.curves.held.values()]
-    at: np.ndarray = np.unique(np.concatenate(every or [np.zeros(1)]))
-    return "steps", at, at
+    steps = np.unique(np.concatenate(every or [np.zeros(1)]))
+    return "steps", steps, steps
+
+
+def _summed(run: Known, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(steps, running sum) of what each step took; a row that stands for several steps counts as often."""
+    steps, values = _of(run, name, 0)
+    good = np.isfinite(values)
+    steps, values = steps[good], values[good]
+    gaps = np.diff(steps, prepend=steps[:1] - (np.median(np.diff(steps)) if len(steps) > 1 else 1))
+    return steps, np.cumsum(values * gaps)
 
 
 def _sentence(quantity: str, going: Course) -> str:
@@ -243,6 +252,8 @@ def _rows(count: int) -> str:
 def _of_reward(ahead: Forecast, scores: Scores | None) -> str:
     if scores is None or ahead.ceiling is None:
         return ""
+    if ahead.why == FLAT:
+        return f"The {'score' if scores.own else 'reward'} does not rise."
     if not ahead.identifiable:
         return f"Where the {'score' if scores.own else 'reward'} will end cannot be told yet: {ahead.why}."
     what = scores.name if scores.own else "The training reward"
