@@ -10,17 +10,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from answers.gpus import gpus
 from charts import export, shares
 from charts.curve import Level
 from charts.lines import Style
-from charts.theme import run_colour
 from dashboard import curves, data, downloads, parts, run_head
 from dashboard.controls import Choice, controls
 from dashboard.panels import Panel
-from dashboard.words import listed, plain, sentence
+from dashboard.run_drawing import Drawing, How, Made
+from dashboard.words import listed, plain
 from db.metrics import Metric
-from db.quantities import quantity
 from db.series import Series
 
 Floats = NDArray[np.float64]
@@ -52,19 +50,16 @@ def on_x(one: run_head.One, choice: Choice, logged: Sequence[Metric]) -> dict[tu
     return {} if curve is None else {(one.run.id, curves.CHOSEN): curve}
 
 
-class View:
-    """One run as it is to be drawn now: the choices and the curves that several charts share."""
+class View(Drawing):
+    """One run as its pages draw it: the drawing, and the reads that it needs."""
 
     def __init__(
         self, one: run_head.One, choice: Choice, known: dict[tuple[int, str], Series], logged: list[Metric]
     ) -> None:
-        self.one, self.run, self.about, self.found = one, one.run, one.about, one.found
-        self.choice, self.known, self.logged = choice, known, logged
-        self.look = parts.look()
-        self.colour = run_colour(self.look, self.run.id)
-        self.gpus = gpus(self.about.config)
-        self.axis = curves.axis(choice.x, self.run.id, known, self.gpus)
-        self.bands = curves.stages(known.get((self.run.id, "context_limit")), self.axis)
+        about = one.about
+        how = How(choice.x, choice.smoothing, choice.log, choice.log_x, choice.trim)
+        super().__init__(one.run, about.settings, about.config, about.attempts, one.found, known, how, parts.look())
+        self.one, self.about, self.choice, self.logged = one, about, choice, logged
 
     def tell_of_x(self) -> None:
         """Say it when the log does not hold what was asked for as x."""
@@ -81,9 +76,6 @@ class View:
                 "Points stand where their own record logged both metrics; where x goes to and fro, "
                 "they are joined in the order of their steps."
             )
-
-    def has(self, panel: Panel) -> bool:
-        return any((self.run.id, name) in self.known for name in panel.quantities)
 
     def metrics(self, metrics: Sequence[Metric], foot: Callable[[Metric], None] = lambda _: None) -> None:
         """A grid of metrics as they are logged, under their own names; their points are read here.
@@ -114,56 +106,26 @@ class View:
 
     def panel(self, panel: Panel) -> None:
         """One of the charts that matter first."""
-        has = [name for name in panel.quantities if (self.run.id, name) in self.known]
-        has = has if panel.many else has[:1]
-        labels = dict(zip(panel.quantities, panel.short, strict=False))
-        series = {labels.get(name, name): self.known[self.run.id, name] for name in has}
-        first = quantity(has[0])
-        title = panel.title if len(has) > 1 or not first else sentence(first.label.split(" (")[0])
-        unit = first.unit if first else ""
-        levels = self.limit(series) if panel.name == "length" else []
-        self.draw(panel.name, title, unit, series, log=panel.log or self.choice.log, levels=levels)
-
-    def limit(self, series: dict[str, Series]) -> list[Level]:
-        """The context limit as a line, where the responses come near it."""
-        limit = self.about.settings.get("context_limit")
-        top = max((float(np.nanmax(c.values)) for c in series.values() if np.isfinite(c.values).any()), default=0.0)
-        if not isinstance(limit, int | float) or self.bands or top <= 0.6 * limit:
-            return []
-        return [Level(float(limit), f"limit {limit:,.0f}")]
+        self.show(self.of_panel(panel))
 
     def draw(
         self, key: str, title: str, unit: str, series: dict[str, Series], *, log: bool, levels: Sequence[Level] = ()
     ) -> None:
-        colours = [self.colour, *(c for c in self.look.runs if c != self.colour)]
-        made = [
-            curves.curve(one, self.axis, label=label, run_id=self.run.id, colour=colours[i % len(colours)])
-            for i, (label, one) in enumerate(series.items())
-        ]
-        first = next(iter(series.values()))
-        style = Style(
-            look=self.look,
-            unit=unit,
-            x_title=self.axis.title,
-            time=self.choice.x == "time",
-            log=log,
-            log_x=self.choice.log_x,
-            trim=self.choice.trim,
-            path=any(one.path for one in made),
-            smoothing=self.choice.smoothing,
-        )
-        warned = [one.metric for one in series.values() if one.metric.caveat]
-        caveats = [f"**{plain(metric.name)}** — {plain(metric.caveat or '', 600)}" for metric in warned]
+        """A chart of these curves, by label."""
+        self.show(self.made(key, title, unit, series, log=log, levels=levels))
+
+    def show(self, made: Made) -> None:
+        caveats = [f"**{plain(name)}** — {plain(caveat, 600)}" for name, caveat in made.caveats]
         parts.chart(
-            f"{self.run.id}-{key}",
-            made,
-            style,
-            title=f"**{plain(title)}**",
+            made.key,
+            made.curves,
+            made.style,
+            title=f"**{plain(made.title)}**",
             caveat="\n\n".join(caveats),
-            attempts=self.attempts(first),
-            bands=self.bands,
-            marks=curves.marks(self.found, self.axis, first, self.look, self.meanings(series)),
-            levels=levels,
+            attempts=made.attempts,
+            bands=made.bands,
+            marks=made.marks,
+            levels=made.levels,
         )
 
     def computed(self, like: str, steps: Ints, values: Floats) -> Series:
@@ -199,16 +161,3 @@ class View:
             if missing.quantity in quantities:
                 how = f": {missing.how}" if missing.how else ""
                 st.caption(plain(f"Not logged: {missing.label}{how}", 400))
-
-    def meanings(self, series: dict[str, Series]) -> set[str]:
-        return {one.metric.quantity for one in series.values() if one.metric.quantity}
-
-    def attempts(self, series: Series) -> str:
-        """Which attempts are drawn, counted within the file and its restarts that the curve is read from."""
-        shown = set(series.attempts.tolist())
-        lines = {a.line for a in self.about.attempts if a.number in shown}
-        numbers = sorted(a.number for a in self.about.attempts if a.line in lines)
-        at = [place for place, number in enumerate(numbers, 1) if number in shown]
-        if len(numbers) < 2 or not at:
-            return ""
-        return (f"attempt {at[0]}" if len(at) == 1 else f"attempts {at[0]}–{at[-1]}") + f" of {len(numbers)}"
