@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alerts import hands, rules
 from alerts.lifecycle import Episode
 from alerts.rules import Book
-from db import alerts, outbox, runs
+from db import alerts, outbox, runs, stages
 from db.alerts import Alert, Flip, Silence
 from db.engine import reading
 from db.outbox import Act, Message
@@ -35,7 +35,8 @@ def init(path: Path, *, force: bool) -> None:
 
 
 def book() -> Book:
-    """The rules as they stand. Raises BadSettings."""
+    """The rules as they stand. Raises BadSettings, for a broken `[[stages]]` too."""
+    stages.rules()
     return rules.load()
 
 
