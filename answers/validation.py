@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from analyses.evaluations import largest_error
 from db import metrics, runs, series
-from db.evaluations import Evaluation
+from db.evaluations import Evaluation, validation_config
 from db.series import Series
 
 COUNTS = ("val_n", "val_k", "val_samples")
@@ -26,11 +26,12 @@ WORDS = re.compile(
     r"(acc|accuracy|reward|reward_mean|mean_reward|score|scores|avg_score|reward_score|test_score|mean|all)"
 )
 SETTING = re.compile(
-    r"(?:.*[._])?(?:val|eval|validation|val_kwargs|val_generation)[._]?(?:\w*[._])?"
+    r"(?:.*[._])?(?:val|eval|validation)(?:_kwargs|_generation)?[._](?:\w{1,40}[._])?"
     r"(?P<what>max_new_tokens|max_gen_toks|max_tokens|max_response_len|max_response_length|response_length"
-    r"|temperature|top_p|n)"
+    r"|temperature|top_p)"
 )
-OTHERS = frozenset(["temperature", "top_p", "n"])
+SAMPLES = re.compile(r"(?:.*[._])?(?:val_kwargs\.n|n_val|n_samples_per_eval_prompt|eval_n_samples)")
+OTHERS = frozenset(["temperature", "top_p"])
 TRAINED = "Limit of the responses in training: the settings state none for validation."
 
 
@@ -91,13 +92,15 @@ def curves(connection: sa.Connection, run_ids: Collection[int] | None = None) ->
             counts[run_id][quantity] = int(value)
     paths = {source.run_id: source.path for source in runs.sources_of(connection, {of for of, _ in found})}
     order = sorted(found.items(), key=lambda one: (known[one[0][0]].label, one[1].metric.name))
-    return [_curve(connection, known[of], curve, counts[of], paths.get(of, "")) for (of, _), curve in order]
+    mine = {of for of, _ in found}
+    limits, configs = runs.setting_of_all(connection, "context_limit"), validation_config(connection, mine)
+    told = {of: said_of(configs.get(of, {})) | {"trained": limits.get(of), "path": paths.get(of, "")} for of in mine}
+    return [_curve(known[of], curve, counts[of], told[of]) for (of, _), curve in order]
 
 
-def _curve(connection: sa.Connection, run: runs.Run, curve: Series, count: dict[str, int], path: str) -> Curve:
+def _curve(run: runs.Run, curve: Series, count: dict[str, int], told: dict[str, Any]) -> Curve:
     name = named(curve.metric.name, curve.metric.quantity or "")
-    settings, told = runs.settings_of(connection, run.id), said_of(runs.config_of(connection, run.id))
-    trained = settings.get("context_limit")
+    trained = told["trained"]
     limit = told.get("limit") or trained
     k = name.k or told.get("n") or count.get("val_k")
     asked = count["val_samples"] // k if "val_samples" in count and k else None
@@ -107,7 +110,7 @@ def _curve(connection: sa.Connection, run: runs.Run, curve: Series, count: dict[
         unit=_unit(curve, name), k=name.k, k_samples=k, n_questions=count.get("val_n") or asked,
         temperature=told.get("temperature"), top_p=told.get("top_p"), train_context=trained, eval_context=limit,
         origin="the run's own validation", note=" ".join(note for note in notes if note),
-        others=json.dumps({"logged as": curve.metric.name}, ensure_ascii=False), path=path,
+        others=json.dumps({"logged as": curve.metric.name}, ensure_ascii=False), path=told["path"],
     )  # fmt: skip
     return Curve(said, curve.steps, curve.values * curve.metric.scale)
 
@@ -125,10 +128,13 @@ def said_of(config: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for key, value in sorted(config.items()):
         found = SETTING.fullmatch(key)
-        if found is None or isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
             continue
-        what = found["what"] if found["what"] in OTHERS else "limit"
-        told.setdefault(what, float(value) if what in ("temperature", "top_p") else int(value))
+        if found is not None:
+            what = found["what"] if found["what"] in OTHERS else "limit"
+            told.setdefault(what, float(value) if what in OTHERS else int(value))
+        elif SAMPLES.fullmatch(key):
+            told.setdefault("n", int(value))
     return told
 
 

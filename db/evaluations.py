@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from db.redact import redact_text
-from db.schema import documents, evaluation_questions, projects, runs, shelved
+from db.schema import config, documents, evaluation_questions, projects, runs, shelved
 from db.schema import evaluations as table
 from db.text import storable
 
@@ -154,6 +155,16 @@ def evaluations(
     if run_ids is not None:
         query = query.where(table.c.run_id.in_(run_ids))
     return [Evaluation(**row._mapping) for row in connection.execute(query)]
+
+
+def validation_config(connection: sa.Connection, run_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """run id -> the part of its config that may be about validation, by key."""
+    about = config.c.key.like("%val%")  # "eval" holds it, too
+    query = sa.select(config.c.run_id, config.c.key, config.c.value).where(config.c.run_id.in_(run_ids), about)
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    for run_id, key, value in connection.execute(query):
+        found[run_id][key] = json.loads(value)
+    return found
 
 
 def in_lines(scores: Sequence[Evaluation], longest: int) -> str:
