@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from collectors import prefixes
 from collectors.contract import Memory, Part, Sample, Unread
 from collectors.lines import NO_LOGS, Records, as_float, number, whole_lines
-from collectors.printed_config import COLOUR, RAY
 
 MOST_LINES = 2000  # after the opening of a record; one that has not ended by then has lost its end
 MOST_REPORTED = 50  # names
@@ -69,19 +69,6 @@ class Grammar:
     most: int = MOST_LINES
 
 
-def message(raw: bytes) -> tuple[bytes, bytes]:
-    """(Ray's prefix or "", what that process said): without colours and what stood before a carriage return."""
-    if b"\x1b" in raw:
-        raw = COLOUR.sub(b"", raw)
-    plain = raw.rstrip(b"\r\n\0 ").rpartition(b"\r")[2]
-    if b"pid=" not in plain:
-        return b"", plain
-    prefix = RAY.match(plain)
-    said = plain[prefix.end() :] if prefix else plain
-    other = RAY.search(said)  # another process wrote on, without a newline between
-    return (prefix[0].strip() if prefix else b""), (said[: other.start()] if other else said)
-
-
 def entries(text: bytes, first: int, grammar: Grammar) -> Iterator[Entry]:
     """The records of some lines, of which the first has number `first`. A line without its end is not looked at."""
     entry: Entry | None = None
@@ -94,7 +81,7 @@ def entries(text: bytes, first: int, grammar: Grammar) -> Iterator[Entry]:
         end = text.find(b"\n", at)
         if end < 0:
             break
-        source, said = message(text[at:end]) if end - at <= LONGEST_MESSAGE else (b"", b"")
+        source, said = prefixes.said(text[at:end]) if end - at <= LONGEST_MESSAGE else (b"", b"")
         opened = grammar.opening.search(said)
         if entry is not None and (opened or _is_over(entry, source, said, grammar)):
             entry.ended = True
@@ -145,7 +132,7 @@ def lines_with(text: bytes, first: int, hint: re.Pattern[bytes]) -> Iterator[tup
         line += text.count(b"\n", at, begin)
         end = text.find(b"\n", begin)
         raw = text[begin : end if end >= 0 else len(text)]
-        if again := hint.search(message(raw)[1]):
+        if again := hint.search(prefixes.said(raw)[1]):
             yield line, again, end < 0
         if end < 0:
             return

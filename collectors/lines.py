@@ -74,7 +74,7 @@ def whole_lines(data: bytes, memory: Memory, *, torn: bool) -> tuple[bytes, int,
         start = data.find(b"\n") + 1 or end
         done += data.count(b"\n", 0, start)
         memory["skipping"] = start == end and data[end - 1 : end] != b"\n"
-    text = data[start:end]
+    text = data[start:end] if done else data[start:end].removeprefix(BOM)
     memory["lines"] = done + text.count(b"\n")
     return text, done + 1, Part(used=end)
 

@@ -17,12 +17,11 @@ from typing import Any
 import orjson
 
 from collectors.contract import Memory, Part, Unread
+from collectors.prefixes import said
 
 LONGEST_CONFIG = 256_000  # characters
 MOST_LINES = 10_000  # between its first line and its last, those of other processes included
 
-COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
-RAY = re.compile(rb" ?\((?:[^()\r\n]{0,200}? )?pid=\d+(?:, ip=[^()\s]{1,99})?\) ?")
 OPENING = re.compile(rb"\{'(?:actor_rollout_ref|algorithm|data|trainer)': ")
 """How verl's family begins: pprint sorts the keys."""
 GOES_ON = re.compile(r"\s+(?:['\"\[{(]|-?\d[\w.+\-]*[,\])}]|(?:None|True|False|-?inf|nan)[,\])}])")
@@ -65,10 +64,10 @@ def gather(text: bytes, line: int, memory: Memory, part: Part, opening: re.Patte
 
 
 def _source(text: bytes, at: int) -> str | None:
-    """The Ray prefix before a message that starts at `at` ("" for none); None where something else stands there."""
+    """Who says a message that starts at `at` ("" where no one is named); None where something else stands before it."""
     begin = max(text.rfind(b"\n", 0, at) + 1, at - 500)
-    before = COLOUR.sub(b"", text[begin:at])
-    return before.decode("utf-8", "replace").strip() if not before or RAY.fullmatch(before) else None
+    source, rest = said(text[begin:at] + b"{")  # not a space, which is padding
+    return source.decode("utf-8", "replace") if rest == b"{" else None
 
 
 def _take(waiting: dict[str, Any], raw: bytes) -> tuple[bool, bool]:
@@ -85,13 +84,8 @@ def _take(waiting: dict[str, Any], raw: bytes) -> tuple[bool, bool]:
 
 
 def _message(raw: bytes) -> tuple[str, str]:
-    """(Ray prefix, what the process said), up to where another process goes on in the same line."""
-    plain = COLOUR.sub(b"", raw[:20_000]).rstrip()
-    prefix = RAY.match(plain)
-    message = plain[prefix.end() :] if prefix else plain
-    other = RAY.search(message) if b"pid=" in message else None
-    said = message[: other.start()] if other else message
-    return (prefix[0] if prefix else b"").decode("utf-8", "replace").strip(), said.decode("utf-8", "replace")
+    source, text = said(raw[:20_000])
+    return source.decode("utf-8", "replace"), text.decode("utf-8", "replace")
 
 
 def _depth(message: str) -> int:

@@ -1,11 +1,13 @@
-"""The bytes of a log that grows, tears, rotates, is truncated or replaced; compressed or not.
+"""The bytes of a log that grows, tears, rotates, is truncated or replaced; compressed or not, in UTF-16 or not.
 
-The place is a number of (decompressed) bytes. Two short hashes stand beside it: of the file's first bytes and of
-those just before the place. If either no longer matches, the file is another one and is read from its start.
+The place is a number of (decompressed) bytes; UTF-16, as PowerShell's `>` writes it, is given as UTF-8. Two short
+hashes stand beside it: of the file's first bytes and of those just before the place. If either no longer matches, the
+file is another one and is read from its start.
 """
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import zlib
@@ -16,6 +18,7 @@ from typing import BinaryIO
 HEAD = 4096
 MARK = 256
 GZIP = b"\x1f\x8b"
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Log:
@@ -24,13 +27,13 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.file: BinaryIO = path.open("rb")
         self.stat = os.fstat(self.file.fileno())
-        self.compressed = self.file.read(2) == GZIP
-        self.file.seek(0)
+        opening = self.file.read(2)
+        self.wide = opening in UTF16
+        self.compressed = opening == GZIP
         self.problem: str | None = None
         self._ready = bytearray()  # decompressed, not yet asked for
-        self._at = 0  # decompressed bytes so far
-        self._pending = b""
-        self._inflater = zlib.decompressobj(wbits=31)
+        self._more = self._recode if self.wide else self._inflate
+        self._rewind()
 
     def __enter__(self) -> Log:
         return self
@@ -45,13 +48,13 @@ class Log:
 
         Forward reads of a compressed log are cheap.
         """
-        if not self.compressed:  # no more than is there: Python makes room for all that is asked for
+        if not (self.compressed or self.wide):  # no more than is there: Python makes room for all that is asked for
             self.file.seek(offset)
             return self.file.read(min(size, max(0, self.stat.st_size - offset)))
         if offset < self._at - len(self._ready):
             self._rewind()
         self._skip_to(offset)
-        while len(self._ready) < size and self._inflate(size):
+        while len(self._ready) < size and self._more(size):
             pass
         data, self._ready = bytes(self._ready[:size]), self._ready[size:]
         return data
@@ -59,16 +62,24 @@ class Log:
     def _rewind(self) -> None:
         self.file.seek(0)
         self._inflater = zlib.decompressobj(wbits=31)
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
         self._ready.clear()
-        self._at, self._pending = 0, b""
+        self._at, self._pending = 0, b""  # bytes given so far; those that are read and not yet decompressed
 
     def _skip_to(self, offset: int) -> None:
         while self._at < offset:
             self._ready.clear()
-            if not self._inflate(1 << 20):
+            if not self._more(1 << 20):
                 return
         start = self._at - len(self._ready)
         del self._ready[: max(0, offset - start)]
+
+    def _recode(self, most: int) -> bool:
+        data = self.file.read(min(most, 1 << 16) + 2 & ~1)
+        text = self._decoder.decode(data).encode()
+        self._ready += text
+        self._at += len(text)
+        return bool(data)
 
     def _inflate(self, most: int) -> bool:
         """Decompress a little more, never more than `most` bytes at once (a bomb must not fill the memory)."""

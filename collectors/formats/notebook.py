@@ -20,7 +20,7 @@ import numpy as np
 from collectors.contract import Format, Memory, Part, Sample, Unread, as_format
 from collectors.formats import trl_console, verl_console
 from collectors.formats.trl_state import whole_document
-from collectors.lines import Records, is_plain_row, number, step_of
+from collectors.lines import BOM, Records, is_plain_row, number, step_of
 
 NAME = "notebook"
 WHOLE = True
@@ -36,7 +36,7 @@ LOSSES = {"Training Loss": "loss", "Validation Loss": "eval_loss"}  # as transfo
 
 def recognises(sample: Sample) -> bool:
     """A notebook in whose saved output something looks like metrics."""
-    if not OPENING.match(sample.head) or b'"cell_type"' not in sample.more:
+    if not OPENING.match(sample.head.removeprefix(BOM)) or b'"cell_type"' not in sample.more:
         return False
     if not HINT.search(sample.more):
         return False

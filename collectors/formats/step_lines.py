@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from collectors.console import could_hold, message
+from collectors.console import could_hold
 from collectors.contract import Memory, Part, Sample, Unread
 from collectors.lines import Records, is_plain_row, number, step_of, whole_lines
+from collectors.prefixes import said
 
 NAME = "step-lines"
 WHOLE = False
@@ -41,7 +42,7 @@ MARK = re.compile(
     rb"|(?<![\w./\-])" + UNIT + rb"\s*[:=#]?\s*[\[(]?(?P<step>\d{1,18})(?:\s*(?:/|of)\s*\d+)?[\])]?(?![\w.])"
 )
 """An epoch with a step of it, or a step. It may stand behind a clock, a logger's name, a level."""
-HINT = re.compile(rb"(?i)\b(?:step|iter|update|epoch:?\[)")
+HINT = re.compile(rb"(?i)step|iter|update|epoch:? ?\[")
 WORD_BEFORE = re.compile(rb"([A-Za-z]+)[ _\-]*$")
 MAY_STAND_BEFORE = frozenset(b"train training trainer global policy ppo grpo info success debug warning".split())
 BAR = re.compile(rb"\d{1,3}%\|")
@@ -129,13 +130,13 @@ def lines(text: bytes, first: int) -> Iterator[tuple[int, Line]]:
 
 
 def told(raw: bytes) -> Line | None:
-    source, said = message(raw)
-    if BAR.search(said):  # what stands behind a progress bar is about a part of the step
+    source, words = said(raw)
+    if BAR.search(words):  # what stands behind a progress bar is about a part of the step
         return None
-    mark = next((found for found in MARK.finditer(said) if _may_stand_there(said[: found.start()])), None)
+    mark = next((found for found in MARK.finditer(words) if _may_stand_there(words[: found.start()])), None)
     if mark is None:
         return None
-    before, after = said[: mark.start()], said[mark.end() :].decode("utf-8", "replace")
+    before, after = words[: mark.start()], words[mark.end() :].decode("utf-8", "replace")
     values = dict(amounts(after.lstrip(" :,|-–>])")))
     if not values:
         return None
@@ -208,9 +209,9 @@ def placed(line: Line, memory: Memory) -> int:
 def is_echo(line: Line, step: int, memory: Memory) -> bool:
     """Whether another process (or rank) told of these names at this step before, or this one said the very same."""
     told_before: dict[str, Any] = memory.get("said", {}) if memory.get("at") == step else {}
-    said = {name: repr(value) for name, value in line.values.items()}
+    here = {name: repr(value) for name, value in line.values.items()}
     others = {name for name, (source, _) in told_before.items() if source != line.source}
-    if others & said.keys() or (said and all(told_before.get(name) == [line.source, said[name]] for name in said)):
+    if others & here.keys() or all(told_before.get(name) == [line.source, here[name]] for name in here):
         return True
-    memory |= {"at": step, "said": told_before | {name: [line.source, value] for name, value in said.items()}}
+    memory |= {"at": step, "said": told_before | {name: [line.source, value] for name, value in here.items()}}
     return False

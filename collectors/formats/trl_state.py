@@ -54,6 +54,7 @@ def read(data: bytes, memory: Memory, *, torn: bool) -> Part:
 
 def whole_document(data: bytes) -> Any:
     """The JSON document, with bare NaN and Infinity allowed; an Unread where it is none, or only half of one."""
+    data = data.removeprefix(BOM)
     try:
         return orjson.loads(data)
     except ValueError:

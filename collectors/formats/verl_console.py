@@ -18,7 +18,8 @@ import orjson
 
 from collectors.contract import Memory, Part, Sample, Unread
 from collectors.lines import LONGEST_NAME, NO_LOGS, Records, is_verl_row, number, step_of, whole_lines
-from collectors.printed_config import COLOUR, RAY, gather, opens
+from collectors.prefixes import COLOUR, RAY
+from collectors.printed_config import gather, opens
 from db.block import Floats
 
 NAME = "verl-console"
