@@ -71,6 +71,39 @@ class Better:
     chance_high: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Curves of n runs at each of k places: mean, sd, lowest and highest, interquartile mean with its 95 % interval.
+    NaN where fewer than all runs have something; intervals under three runs."""
+
+    n: int
+    mean: Floats
+    sd: Floats
+    lowest: Floats
+    highest: Floats
+    iqm: Floats
+    iqm_low: Floats
+    iqm_high: Floats
+
+
+def bands(curves: ArrayLike, *, draws: int = 300, seed: int = 0) -> Bands:
+    """curves: (n, k), on one grid."""
+    table = np.asarray(curves, np.float64)
+    n, k = table.shape
+    nothing = np.full(k, np.nan)
+    sd = table.std(axis=0, ddof=1) if n > 1 else nothing
+    middle = _iqms(table.T[:, :, None])
+    low, high = nothing, nothing
+    if n > 2:
+        picked = np.random.default_rng(seed).integers(0, n, (draws, n))
+        ordered = np.sort(table[picked], axis=1)
+        cut = n // 4
+        low, high = np.quantile(ordered[:, cut : n - cut].mean(axis=1), [0.025, 0.975], axis=0)
+        widened = student(n - 1) / student(10**9) * (math.sqrt(n / (n - 1)) if n < 4 else 1)
+        low, high = middle - widened * (middle - low), middle + widened * (high - middle)
+    return Bands(n, table.mean(axis=0), sd, table.min(axis=0), table.max(axis=0), middle, low, high)
+
+
 def common(xs: Sequence[ArrayLike]) -> tuple[float, float]:
     """The stretch of x (tokens, GPU-hours, steps) that every run has; NaN where there is none."""
     ends = [(float(np.nanmin(x)), float(np.nanmax(x))) for x in map(np.asarray, xs) if np.isfinite(x).any()]
@@ -131,7 +164,7 @@ def within(first: ArrayLike, second: ArrayLike, *, draws: int = DRAWS, seed: int
     value = float(sides[1].mean() - sides[0].mean())
     left = [independent(rows) for rows in sides]
     if min(left) < LEAST:
-        return Difference(value, math.nan, math.nan, None, f"{FEW_ROWS}: {min(left):.0f} of {LEAST}")
+        return Difference(value, math.nan, math.nan, None, f"{FEW_ROWS} ({min(left):.0f}, a test needs {LEAST})")
     errors = [_error(rows, n, draws, seed + i) for i, (rows, n) in enumerate(zip(sides, left, strict=True))]
     error = math.hypot(*errors)
     if error == 0:

@@ -1,6 +1,7 @@
 """Which signal moved first: the bend of each, how sure its place is, and which bends can be told apart.
 
-A signal is a straight line up to its bend and another from there on. The place is drawn anew by redrawing residuals, so
+A signal is a straight line up to its bend and another from there on; the difference of two runs is a level that leaves
+for another. The place is drawn anew by redrawing residuals, so
 that two signals that bend within each other's uncertainty count as a tie. That one moved before another is no proof
 that it moved it.
 """
@@ -53,7 +54,8 @@ class Order:
 def order(
     signals: Mapping[str, tuple[ArrayLike, ArrayLike]], *, sloped: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> Order:
-    """signals: name -> (steps (n,), values (n,)). sloped: they may already have been moving before; False: flat."""
+    """signals: name -> (steps (n,), values (n,)). sloped: they may already have been moving before; False: they
+    lay flat, and moved to where they are (the difference of two runs)."""
     found, still = list[Moved](), list[str]()
     for name, (steps, values) in signals.items():
         one = bend(name, steps, values, sloped=sloped, draws=draws, seed=seed)
@@ -71,13 +73,12 @@ def bend(
     t, y = _thinned(np.asarray(steps, np.float64), np.asarray(values, np.float64))
     if len(t) < LEAST or np.ptp(y) == 0:
         return None
-    places = np.unique(np.quantile(t[MARGIN:-MARGIN], np.linspace(0, 1, PLACES)))
-    bases = _bases(t, places, sloped)
+    bases, places = _bends(t) if sloped else _ramps(t)
     best = int(_explained(bases, y[None, :]).argmax())
     basis = bases[best]
     fitted = basis.T @ (basis @ y)
     rest = y - fitted
-    spent = len(basis) + 1
+    spent = len(basis) + (1 if sloped else 2)
     sigma = math.sqrt(float((rest**2).sum()) / max(len(t) - spent, 1) * stickiness(rest, spent=spent))
     bent = float(basis[-1] @ y)  # the part that no line explains, in units of one row's noise
     strength = abs(bent) / sigma if sigma > 0 else math.inf
@@ -85,7 +86,7 @@ def bend(
         return None
     again = fitted + redrawn(rest, draws, spent=spent, seed=seed)
     drawn = places[_explained(bases, again).argmax(axis=1)]
-    cell = float(places[1] - places[0])  # no place is known better than the grid of places
+    cell = float(np.ptp(t)) / PLACES  # no place is known better than the grid of places
     drawn = drawn + np.random.default_rng(seed).uniform(-cell / 2, cell / 2, draws)
     low, high = np.quantile(drawn, [0.025, 0.975])
     up = bool(basis[-1, -1] * bent > 0)
@@ -113,14 +114,26 @@ def _thinned(t: Floats, y: Floats) -> tuple[Floats, Floats]:
     return t, y
 
 
-def _bases(t: Floats, places: Floats, sloped: bool) -> Floats:
-    """(places, columns, n) orthonormal: level, slope, and last what bends at the place."""
-    scaled = (t - t[0]) / max(t[-1] - t[0], 1e-12)
-    columns = [np.ones(len(t)), scaled] if sloped else [np.ones(len(t))]
-    bends = np.maximum(t[None, :] - places[:, None], 0) / max(t[-1] - t[0], 1e-12)
-    table = np.stack([np.broadcast_to(one, bends.shape) for one in columns] + [bends], axis=2)
+def _bends(t: Floats) -> tuple[Floats, Floats]:
+    """Lines that bend: bases (p, 3, n) and the place of each (p,)."""
+    places = np.unique(np.quantile(t[MARGIN:-MARGIN], np.linspace(0, 1, PLACES)))
+    return _bases([np.ones(len(t)), t - t[0]], np.maximum(t[None, :] - places[:, None], 0)), places
+
+
+def _ramps(t: Floats) -> tuple[Floats, Floats]:
+    """Levels that leave for another, at once or slowly: bases (p, 2, n) and where each leaves (p,)."""
+    ends = np.unique(np.quantile(t, np.linspace(0, 1, PLACES // 2)))
+    leaves, arrives = (part.ravel() for part in np.meshgrid(ends[1:-2], ends, indexing="ij"))
+    leaves, arrives = leaves[leaves < arrives], arrives[leaves < arrives]
+    ramps = np.clip((t[None, :] - leaves[:, None]) / (arrives - leaves)[:, None], 0, 1)
+    return _bases([np.ones(len(t))], ramps), leaves
+
+
+def _bases(columns: list[Floats], shapes: Floats) -> Floats:
+    """(p, columns + 1, n) orthonormal: the columns, and last what only the shape (p, n) explains."""
+    table = np.stack([np.broadcast_to(one, shapes.shape) for one in columns] + [shapes], axis=2)
     q, r = np.linalg.qr(table)
-    sign = np.sign(np.einsum("pii->pi", r))[:, None, :]  # so that what bends up is positive
+    sign = np.sign(np.einsum("pii->pi", r))[:, None, :]  # so that a shape that goes up is positive
     return np.asarray(np.swapaxes(q * np.where(sign == 0, 1, sign), 1, 2))
 
 

@@ -16,7 +16,7 @@ from analyses.entropy_law import Law
 from analyses.forecast import FLAT, Forecast, forecast
 from analyses.onset import Order, order
 from analyses.words import number, percent, steps_between
-from answers import validation
+from answers import spent, validation
 from answers.curves import Curves
 from answers.limits import Known, known
 
@@ -37,13 +37,9 @@ SIGNALS: dict[str, tuple[str, bool]] = {
 }
 """Quantity -> what it is called, and whether its logarithm is looked at."""
 SPREAD = ("p10", "median", "p90", "p95", "p99", "std", "max", "min")
-COST = ("tokens_total", "tokens_per_step", "time_step")
 BINS = 30  # means of the training reward that stand in for validations
-HOUR = 3600.0
 EARLY = 200  # steps in which most of the entropy is usually spent
 FEWEST = 8  # validations that a forecast is made from
-
-Axis = tuple[str, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ class Entropy:
 
 def entropy(connection: sa.Connection, run_id: int) -> Entropy:
     """Of a run's newest stage. Raises KeyError for a run that is gone."""
-    run = known(connection, run_id, [*ENTROPIES, *SIGNALS, *REWARDS, *COST])
+    run = known(connection, run_id, [*ENTROPIES, *SIGNALS, *REWARDS, *spent.NEEDED])
     spreads = tuple(f"entropy_{part}" for part in SPREAD)
     logged = tuple(name for name in spreads if name in Curves(connection, run_id, spreads))
     quantity = run.curves.first(*ENTROPIES) or ""
@@ -169,37 +165,13 @@ def _law(run: Known, scores: Scores | None, quantity: str, first: int) -> Law:
 def _ahead(run: Known, scores: Scores | None) -> tuple[Forecast, str]:
     if scores is None:
         return Forecast(0, "no score is logged"), ""
-    unit, at, spent = cost(run)
-    begin = float(np.interp(scores.steps[0], at, spent)) if run.stages and run.stages[-1].first > at[0] else 0.0
-    compute = np.interp(scores.steps, at, spent) - begin
+    cost = spent.dearest(run.curves, run.gpus)
+    begin = 0.0
+    if run.stages and run.stages[-1].first > cost.at[0]:
+        begin = float(cost.by(np.array([run.stages[-1].first], np.float64))[0])
+    compute = np.maximum(cost.by(np.array(scores.steps)) - begin, 0.0)
     told = forecast(compute, scores.values, scores.errors, top=1.0 if scores.share else math.inf)
-    return replace(told, spent=tuple(compute.tolist())), unit
-
-
-def cost(run: Known) -> Axis:
-    """(unit, steps (n,), spent since the start (n,)): GPU-hours, else hours, else tokens, else steps."""
-    steps, seconds = _summed(run, "time_step")
-    if len(steps) > 1:
-        spent = seconds * (run.gpus or 1)
-        clock, per = ("minutes", HOUR / 60) if spent[-1] < HOUR / 2 else ("hours", HOUR)  # minutes: of toys
-        return f"GPU-{clock}" if run.gpus else clock, steps, spent / per
-    at, total = _of(run, "tokens_total", 0)
-    good = np.isfinite(total)
-    at, total = (at[good], total[good]) if good.sum() > 1 else _summed(run, "tokens_per_step")
-    if len(at) > 1:
-        return "tokens", at, total
-    every = [curve.steps.astype(np.float64) for curve in run.curves.held.values()]
-    steps = np.unique(np.concatenate(every or [np.zeros(1)]))
-    return "steps", steps, steps
-
-
-def _summed(run: Known, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(steps, running sum) of what each step took; a row that stands for several steps counts as often."""
-    steps, values = _of(run, name, 0)
-    good = np.isfinite(values)
-    steps, values = steps[good], values[good]
-    gaps = np.diff(steps, prepend=steps[:1] - (np.median(np.diff(steps)) if len(steps) > 1 else 1))
-    return steps, np.cumsum(values * gaps)
+    return replace(told, spent=tuple(compute.tolist())), cost.unit
 
 
 def _sentence(quantity: str, going: Course) -> str:
@@ -264,7 +236,7 @@ def _of_reward(ahead: Forecast, scores: Scores | None) -> str:
 
 def reward(connection: sa.Connection, run_id: int) -> tuple[Forecast, Scores | None, str, str]:
     """(forecast, what it rests on, unit of its compute, sentence): for the command. Raises KeyError for no such run."""
-    run = known(connection, run_id, [*REWARDS, *COST])
+    run = known(connection, run_id, [*REWARDS, *spent.NEEDED])
     scores = _scores(connection, run, run.stages[-1].first if run.stages else 0)
     ahead, unit = _ahead(run, scores)
     said = _of_reward(ahead, scores) or f"No forecast: {ahead.why}."
