@@ -25,6 +25,7 @@ Row = dict[str, Any]
 
 RAW = "as logged"
 OLD = "superseded"
+OVER = "over"  # a mark whose end has a line of its own
 EXTRAS = frozenset({"band", "mark", "level", "edge", "dot"})
 LANES = 4  # names of findings stand in so many lines below each other
 SPARSE = 80  # a curve of fewer points shows each of them as a dot
@@ -69,6 +70,7 @@ class Mark:
     """A finding: a thin line at its onset, a pale ground to where it ended (NaN: it has not).
 
     named: its name is written beside the line; without, the line is paler and tells its name when pointed at.
+    told: what became of it, for whoever points at it.
     """
 
     x: float
@@ -76,6 +78,7 @@ class Mark:
     colour: str
     stop: float = float("nan")
     named: bool = True
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +157,9 @@ def _mark_rows(marks: Sequence[Mark], end: float) -> list[Row]:
     rows = []
     for mark, lane in zip(marks, lanes, strict=True):
         stop = mark.stop if np.isfinite(mark.stop) else max(end, mark.x)
-        name = {"curve": mark.text, "value": mark.text if mark.named else "", "tone": mark.colour}
-        rows.append(_row("mark", x=mark.x, x2=stop, y=lane % LANES, **name))
+        name = {"curve": mark.text, "value": mark.text if mark.named else "", "tone": mark.colour, "part": mark.told}
+        over = OVER if np.isfinite(mark.stop) and mark.stop > mark.x else None
+        rows.append(_row("mark", x=mark.x, x2=stop, y=lane % LANES, shape=over, **name))
     return rows
 
 

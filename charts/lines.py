@@ -12,7 +12,7 @@ from typing import Any
 
 import altair as alt
 
-from charts.curve import EXTRAS, LANES, OLD, RAW, Band, Curve, Level, Mark, Table, Window, table
+from charts.curve import EXTRAS, LANES, OLD, OVER, RAW, Band, Curve, Level, Mark, Table, Window, table
 from charts.smooth import Smoothing
 from charts.theme import LIGHT, Look, config
 
@@ -40,13 +40,11 @@ EDGES = {
 }
 USUAL = Smoothing()
 # Drag moves, Ctrl or Cmd and the wheel zoom, double click resets.
-ZOOM: list[Spec] = [
-    {
-        "name": "zoom",
-        "select": {"type": "interval", "encodings": ["x"], "zoom": "wheel![event.ctrlKey || event.metaKey]"},
-        "bind": "scales",
-    }
-]
+ZOOM: Spec = {
+    "name": "zoom",
+    "select": {"type": "interval", "encodings": ["x"], "zoom": "wheel![event.ctrlKey || event.metaKey]"},
+    "bind": "scales",
+}
 TONE: Spec = {"field": "tone", "type": "nominal", "scale": None}
 
 
@@ -58,6 +56,7 @@ class Style:
     path: a curve may go to and fro in x: points are joined in the order of their steps.
     keys: whether the legend names the curves; a page with a legend of its own leaves them out.
     columns: pixel columns that the curves are thinned to. height: px.
+    focus: the part of x that is shown at first; the rest is there to be moved to.
     """
 
     look: Look = LIGHT
@@ -73,6 +72,7 @@ class Style:
     columns: int = 400
     keys: bool = True
     title: str = ""
+    focus: Window | None = None
 
 
 def lines(
@@ -147,7 +147,7 @@ def _spec(curves: Names, style: Style, extras: frozenset[str], *, hover: list[Sp
         *(_bands(style) if "band" in extras else []),
         *(_marks(style) if "mark" in extras else []),
         *(_levels(style) if "level" in extras else []),
-        _line(style, curves, [RAW, OLD]) | {"params": ZOOM},
+        _line(style, curves, [RAW, OLD]) | {"params": _zoom(style)},
         *([_dots(style)] if "dot" in extras else []),
         *([_line(style, curves, smoothed)] if smoothed else []),
         *([_edges(style, top=True), _edges(style, top=False)] if "edge" in extras else []),
@@ -161,6 +161,13 @@ def _spec(curves: Names, style: Style, extras: frozenset[str], *, hover: list[Sp
         **({"title": style.title} if style.title else {}),
         "layer": layers,
     }
+
+
+def _zoom(style: Style) -> list[Spec]:
+    if style.focus is None:
+        return [ZOOM]
+    edges = [1000 * edge if style.time else edge for edge in style.focus]  # Vega counts milliseconds
+    return [ZOOM | {"value": {"x": edges}}]
 
 
 def _layer(where: str, mark: Spec, encoding: Spec, **more: Any) -> Spec:
@@ -270,11 +277,14 @@ def _marks(style: Style) -> list[Spec]:
         "x": x_axis(style),
         "color": TONE,
         "strokeOpacity": pale,
-        "tooltip": [_tip("curve", "found"), _tip("x", style.x_title)],
+        "tooltip": [_tip("curve", "found"), _tip("x", style.x_title), _tip("part", "alert")],
     }
+    over = f"{_kind_is('mark')} && datum.shape == '{OVER}'"
+    end = {**line, "strokeDash": [3, 3], "strokeOpacity": 0.6}
     return [
         _layer(_kind_is("mark"), ground, {"x": x_axis(style), "x2": {"field": "x2"}, "color": TONE}),
         _layer(_kind_is("mark"), line, at),
+        _layer(over, end, {"x": {**x_axis(style), "field": "x2"}, "color": TONE, "tooltip": at["tooltip"]}),
         *(layer for lane in range(LANES) for layer in _mark_name(style, lane)),
     ]
 

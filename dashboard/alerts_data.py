@@ -14,6 +14,7 @@ from alerts import heartbeat
 from alerts.heartbeat import Beat
 from alerts.lifecycle import covers
 from dashboard import data
+from dashboard.episodes import Episodes
 from db import alerts, outbox
 from db.alerts import Alert, Flip, Silence
 from db.engine import reading
@@ -137,13 +138,14 @@ def beat(url: str) -> Beat | None:
         return heartbeat.last(connection)
 
 
-def alerts_of_run(run_id: int, now: data.Pulse) -> list[Alert]:
-    """Every alert of a run, newest first."""
-    return data.ask(_of_run, now.all, run_id)
+def episodes(run_id: int, now: data.Pulse) -> Episodes:
+    """The alerts of a run, for its charts."""
+    return data.ask(_episodes, now.all, run_id)
 
 
-def _of_run(connection: sa.Connection, run_id: int) -> list[Alert]:
-    return alerts.alerts_of(connection, [run_id])
+def _episodes(connection: sa.Connection, run_id: int) -> Episodes:
+    found = alerts.alerts_of(connection, [run_id], limit=NEWEST)
+    return Episodes(found, outbox.first_told(connection, [one.id for one in found]))
 
 
 def late(beat: Beat | None) -> float | None:

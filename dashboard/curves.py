@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyses.judge import detectors
+from alerts.about import about
 from charts.curve import Band, Curve, Mark
 from charts.theme import Look
 from dashboard.words import tokens, trouble
@@ -159,12 +159,17 @@ def _to_and_fro(x: Floats) -> bool:
 
 
 def marks(
-    found: Sequence[Finding], axis: Axis, along: Series, look: Look, shown: Collection[str] | None = None
+    found: Sequence[Finding],
+    axis: Axis,
+    along: Series,
+    look: Look,
+    shown: Collection[str] | None = None,
+    course: Callable[[Finding], str] = lambda _: "",
 ) -> list[Mark]:
     """Findings above a note, where their trouble began, named where the chart shows what they were found in.
 
     What is over is grey; of what is open the first has a ground, for several grounds above each other would say more
-    than there is. shown: quantities of the chart; None names every finding.
+    than there is. shown: quantities and metrics of the chart; None names every finding. course: what became of it.
     """
     made: list[Mark] = []
     grounded = False
@@ -174,16 +179,10 @@ def marks(
             continue
         stop = x if still and grounded else float("nan") if still else _end(one, axis, along, x)
         colour = look.severity(one.severity) if still else look.fine
-        made.append(Mark(x, trouble(one.trouble), colour, stop, named=shown is None or concerns(one.trouble, shown)))
+        named = shown is None or about(one.trouble, one.evidence).concerns(shown)
+        made.append(Mark(x, trouble(one.trouble), colour, stop, named, course(one)))
         grounded = grounded or still
     return made
-
-
-def concerns(trouble: str, quantities: Collection[str]) -> bool:
-    """Was the trouble found in one of these quantities? One that needs none (a restart) concerns every chart."""
-    detector = detectors().get(trouble)
-    needs = {name for one_of in detector.NEEDS for name in one_of} if detector else set[str]()
-    return not needs or not needs.isdisjoint(quantities)
 
 
 def _end(finding: Finding, axis: Axis, along: Series, x: float) -> float:

@@ -124,13 +124,13 @@ def chart(
     levels: Sequence[Level] = (),
 ) -> None:
     """A titled chart with its small print. The specification and the data travel apart: see charts.curve."""
-    name = f"chart-{key}-{style.smoothing.kind}-{style.log}-{style.log_x}-{style.x_title}"
+    name = f"chart-{key}-{style.smoothing.kind}-{style.log}-{style.log_x}-{style.x_title}-{style.focus or ''}"
     said = title.replace("\\", "").strip("* ")
 
     # Known to Streamlit, a zoom outlives new data; in a fragment of its own, it costs this one chart alone.
     @st.fragment
     def draw() -> None:
-        seen = _window(st.session_state.get(name), style.time)
+        seen = _window(st.session_state.get(name), style.time) or style.focus
         drawn = lines.rows(curves, style, window=seen, bands=bands, marks=marks, levels=levels)
         spec: dict[str, Any] = lines.spec(lines.names(curves), style, drawn.extras)
         st.vega_lite_chart(

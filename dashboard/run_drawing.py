@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from answers.gpus import gpus
-from charts.curve import Band, Curve, Level, Mark
+from charts.curve import Band, Curve, Level, Mark, Window
 from charts.lines import USUAL, Style
 from charts.smooth import Smoothing
 from charts.theme import Look, run_colour
 from dashboard import curves
+from dashboard.episodes import Episodes
 from dashboard.panels import Panel
 from dashboard.words import sentence
 from db.findings import Finding
@@ -21,16 +22,19 @@ from db.quantities import quantity
 from db.runs import Attempt, Run
 from db.series import Series
 
+NONE = Episodes()
+
 
 @dataclass(frozen=True)
 class How:
-    """How curves are to be drawn: see dashboard.controls.Choice."""
+    """How curves are to be drawn: see dashboard.controls.Choice. step: one that somebody was sent to look at."""
 
     x: str = "step"
     smoothing: Smoothing = USUAL
     log: bool = False
     log_x: bool = False
     trim: bool = False
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,10 @@ class Drawing:
         known: Mapping[tuple[int, str], Series],
         how: How,
         look: Look,
+        episodes: Episodes = NONE,
     ) -> None:
         self.run, self.settings, self.tries, self.found = run, settings, attempts, found
-        self.known, self.how, self.look = known, how, look
+        self.known, self.how, self.look, self.episodes = known, how, look, episodes
         self.colour = run_colour(look, run.id)
         self.gpus = gpus(config)
         self.axis = curves.axis(how.x, run.id, known, self.gpus)
@@ -112,8 +117,9 @@ class Drawing:
             trim=self.how.trim,
             path=any(one.path for one in made),
             smoothing=self.how.smoothing,
+            focus=self.focus(first),
         )
-        meanings = {one.metric.quantity for one in series.values() if one.metric.quantity}
+        meanings = {name for one in series.values() for name in (one.metric.quantity, one.metric.name) if name}
         return Made(
             f"{self.run.id}-{key}",
             title,
@@ -122,9 +128,28 @@ class Drawing:
             [(one.metric.name, one.metric.caveat) for one in series.values() if one.metric.caveat],
             self.attempts(first),
             self.bands,
-            curves.marks(self.found, self.axis, first, self.look, meanings),
+            self.marks(first, meanings),
             list(levels),
         )
+
+    def marks(self, along: Series, meanings: set[str]) -> list[Mark]:
+        """Findings and alerts, and the step that somebody was sent to look at."""
+        made = curves.marks(self.found, self.axis, along, self.look, meanings, self.episodes.course)
+        made += self.episodes.marks(self.axis, along, self.look)
+        x = float("nan") if self.how.step is None else self.axis.of_step(self.how.step, along)
+        return made + ([Mark(x, f"step {self.how.step:,}", self.look.ink, x)] if np.isfinite(x) else [])
+
+    def focus(self, along: Series) -> Window | None:
+        """Around the step that somebody was sent to look at, where the run is long enough for it to be lost."""
+        step = self.how.step
+        if step is None or self.axis.metric is not None or not len(along):
+            return None
+        reach = max(25, int(along.steps[-1] - along.steps[0]) // 8)
+        if along.steps[-1] - along.steps[0] < 4 * reach:
+            return None
+        edges = [self.axis.of_step(max(step + way, int(along.steps[0])), along) for way in (-reach, reach)]
+        edges[1] = edges[1] if np.isfinite(edges[1]) else self.axis.of_step(int(along.steps.max()), along)
+        return (edges[0], edges[1]) if np.isfinite(edges).all() and edges[0] < edges[1] else None
 
     def attempts(self, series: Series) -> str:
         """Which attempts are drawn, counted within the file and its restarts that the curve is read from."""

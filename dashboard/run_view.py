@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from charts import export, shares
 from charts.curve import Level
 from charts.lines import Style
-from dashboard import curves, data, downloads, parts, run_head
+from dashboard import alerts_data, curves, data, downloads, parts, run_head, state
 from dashboard.controls import Choice, controls
 from dashboard.panels import Panel
 from dashboard.run_drawing import Drawing, How, Made
@@ -36,7 +36,14 @@ def view(one: run_head.One, quantities: Sequence[str]) -> View:
     known = data.quantities(url, one.cursor, wanted, history=choice.history)
     made = View(one, choice, known | on_x(one, choice, logged), logged)
     made.tell_of_x()
+    made.tell_of_step()
     return made
+
+
+def _step() -> int | None:
+    """The step that the address names, as the link of a message does."""
+    given = state.read("step")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 12 else None
 
 
 def on_x(one: run_head.One, choice: Choice, logged: Sequence[Metric]) -> dict[tuple[int, str], Series]:
@@ -57,8 +64,10 @@ class View(Drawing):
         self, one: run_head.One, choice: Choice, known: dict[tuple[int, str], Series], logged: list[Metric]
     ) -> None:
         about = one.about
-        how = How(choice.x, choice.smoothing, choice.log, choice.log_x, choice.trim)
-        super().__init__(one.run, about.settings, about.config, about.attempts, one.found, known, how, parts.look())
+        how = How(choice.x, choice.smoothing, choice.log, choice.log_x, choice.trim, _step())
+        told = alerts_data.episodes(one.run.id, one.now)
+        tries = about.attempts
+        super().__init__(one.run, about.settings, about.config, tries, one.found, known, how, parts.look(), told)
         self.one, self.about, self.choice, self.logged = one, about, choice, logged
 
     def tell_of_x(self) -> None:
@@ -76,6 +85,13 @@ class View(Drawing):
                 "Points stand where their own record logged both metrics; where x goes to and fro, "
                 "they are joined in the order of their steps."
             )
+
+    def tell_of_step(self) -> None:
+        """Which step a message has led to, and the way back to the whole run."""
+        if self.how.step is not None:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"Step {self.how.step:,} is marked.", width="content")
+                st.button("the whole run", type="tertiary", on_click=state.write, args=("step", ""))
 
     def metrics(self, metrics: Sequence[Metric], foot: Callable[[Metric], None] = lambda _: None) -> None:
         """A grid of metrics as they are logged, under their own names; their points are read here.

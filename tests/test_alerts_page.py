@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -16,12 +21,17 @@ from alerts.check import check
 from alerts.heartbeat import Beat
 from alerts.outbox import Failed, deliver
 from alerts.rules import Channel
+from charts.theme import LIGHT
 from dashboard import app, cron, person
 from dashboard.person import Person
+from dashboard.run_drawing import Drawing, How
 from db import alerts, edits
 from db.alerts import Silence
 from db.engine import open_store, reading, writing
+from db.metrics import Metric
 from db.outbox import Message
+from db.runs import Run
+from db.series import Series
 from tests.alerting import RULES, TEAM, book, collect
 from tests.test_dashboard_apptest import page, shown, text
 
@@ -84,8 +94,6 @@ def test_open_alerts_come_first_with_all_that_is_known_of_them(store: str, monke
 
 
 def test_a_timeline_shows_when_it_began_was_told_and_was_over(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pyarrow as pa
-
     test = look(store, monkeypatch)
     rows = pa.ipc.open_stream(test.get("vega_lite_chart")[0].proto.data.data).read_pandas()
     spans = rows[rows["kind"] == "span"].sort_values(["x", "lane"])
@@ -178,6 +186,48 @@ def test_a_form_that_a_viewer_sends_does_nothing_and_says_so(store: str, monkeyp
     with reading(engine) as connection:
         assert alerts.silences_at(connection, time.time()) == []
     engine.dispose()
+
+
+def run_page(store: str, monkeypatch: pytest.MonkeyPatch, **choices: str) -> tuple[str, pd.DataFrame, dict[str, Any]]:
+    """(what it says, rows of its first chart, that chart's specification)."""
+    test = shown(page("run"), store, monkeypatch, run=RUN, **choices)
+    chart = test.get("vega_lite_chart")[0].proto
+    return said(test), pa.ipc.open_stream(chart.data.data).read_pandas(), json.loads(chart.spec)
+
+
+def test_charts_mark_where_alerts_of_own_rules_opened_were_told_and_were_over(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, rows, spec = run_page(store, monkeypatch)
+    marks = rows[(rows["kind"] == "mark") & (rows["curve"] == "low reward")].sort_values("x")
+    assert list(zip(marks["x"], marks["shape"] == "over", strict=True)) == [(10, True), (30, False)]
+    assert marks["x2"].tolist()[0] == 15
+    assert all(re.match(r"opened \d+ \w+ \d\d:\d\d, told team ", one) for one in marks["part"])
+    assert "over" in marks["part"].tolist()[0]
+    assert "marked" not in told and "value" not in json.dumps([layer.get("params") for layer in spec["layer"]])
+
+
+def test_the_link_of_a_message_marks_its_step_and_looks_at_it(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, rows, _ = run_page(store, monkeypatch, step="30")
+    assert "Step 30 is marked." in told
+    [x] = rows[(rows["kind"] == "mark") & (rows["curve"] == "step 30")]["x"]
+    assert x == 30
+    assert "marked" not in run_page(store, monkeypatch, step="thirty")[0]
+
+
+def test_a_step_of_a_long_run_is_looked_at_closely() -> None:
+    metric = Metric(1, "t", "m", None, None, None, 1.0, 0, False)
+    run = Run(1, "p", "r", "t", 1000, None, 1)
+
+    def looked_at(step: int | None, x: str = "step", n: int = 1000) -> tuple[float, float] | None:
+        steps = np.arange(1, n + 1)
+        series = Series(metric, steps, steps * 60.0, steps * 0.1, steps * 0 + 1, steps > 0)
+        return Drawing(run, {}, {}, [], [], {(1, "m"): series}, How(x=x, step=step), LIGHT).focus(series)
+
+    assert looked_at(500) == (376, 624)
+    assert looked_at(10) == (1, 134) and looked_at(999) == (875, 1000)
+    assert looked_at(500, x="time") == (376 * 60, 624 * 60)
+    assert looked_at(None) is None and looked_at(5000) is None and looked_at(20, n=60) is None
 
 
 def test_brackets_in_a_name_are_no_pattern() -> None:

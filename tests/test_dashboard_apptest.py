@@ -369,7 +369,8 @@ def test_a_finding_is_named_where_it_was_found() -> None:
     ]
     assert np.isnan(made[0].stop)  # its ground reaches to the end; that of the second would lie on top
     assert made[1].stop == 90
-    assert curves.concerns("restart", set())  # needs no quantity: concerns every chart
+    everywhere = curves.marks([a_finding(1, "warning", "restart")], curves.Axis("step"), along(200), LIGHT, set())
+    assert everywhere[0].named  # needs no quantity: concerns every chart
 
 
 def test_what_is_over_is_grey() -> None:
