@@ -29,13 +29,15 @@ SCALES = {"fraction": 1.0, "percent": 100.0}
 class Scored:
     """A score with its standard error, in its own unit. how: where the error is from; None and UNKNOWN go together.
 
-    printed: the figure as its document writes it, "" where a program gave it.
+    error is total, for questions like these; conditional, where several samples a question tell it, for these very
+    questions answered again. printed: the figure as its document writes it, "" where a program gave it.
     """
 
     said: Evaluation
     error: float | None
     how: str
     printed: str
+    conditional: float | None = None
 
     @property
     def percent(self) -> float | None:
@@ -45,8 +47,15 @@ class Scored:
 
     @property
     def error_percent(self) -> float | None:
+        return self._in_percent(self.error)
+
+    @property
+    def conditional_percent(self) -> float | None:
+        return self._in_percent(self.conditional)
+
+    def _in_percent(self, error: float | None) -> float | None:
         scale = SCALES.get(self.said.unit)
-        return None if scale is None or self.error is None else self.error * 100.0 / scale
+        return None if scale is None or error is None else error * 100.0 / scale
 
     def told(self) -> dict[str, Any]:
         """As `stepwell evaluations --json` promises it."""
@@ -54,7 +63,8 @@ class Scored:
         for name in ("id", "document_id", "run_id", "position"):
             del said[name]
         said |= {"source": said.pop("origin"), "others": json.loads(said["others"]), "run": said["run"] or None}
-        return said | {"standard_error": self.error, "standard_error_from": self.how, "printed": self.printed}
+        errors = {"standard_error": self.error, "standard_error_from": self.how, "conditional_error": self.conditional}
+        return said | errors | {"printed": self.printed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,38 +97,62 @@ def evaluations(
 def scored(said: Evaluation, questions: Questions | None = None) -> Scored:
     """With its standard error: the document's, else that of its questions, else what n alone can tell."""
     printed = str(json.loads(said.others).get("printed", ""))
-    if said.standard_error is not None:
-        return Scored(said, said.standard_error, STATED, printed)
     scale = SCALES.get(said.unit)
     if scale is None or said.value is None:
-        return Scored(said, None, UNKNOWN, printed)
-    if questions is not None and said.metric in ("accuracy", "pass@k", "avg@k", "exact_match") and said.k in (None, 1):
-        total = analysis.score(analysis.of_counts(questions.right, questions.samples)).total
-        return Scored(said, None if total is None else total * scale, FROM_QUESTIONS, printed)
-    share, n = said.value / scale, said.n_questions
-    if n and 0 <= share <= 1:
-        if share in (0.0, 1.0):  # none of n says little more than "rare": no error of nought (Agresti and Coull)
-            share = (share * n + 2) / (n + 4)
-        return Scored(
-            said, analysis.largest_error(share, n) * scale, FROM_N if said.k_samples == 1 else AT_MOST, printed
-        )
-    return Scored(said, None, UNKNOWN, printed)
+        how = UNKNOWN if said.standard_error is None else STATED
+        return Scored(said, said.standard_error, how, printed)
+    error, conditional, how = _of_questions(said, questions)
+    if said.standard_error is not None:
+        error, how = said.standard_error / scale, STATED
+    if error is None:
+        error, how = _of_n(said, said.value / scale)
+    in_unit = (None if one is None else one * scale for one in (error, conditional))
+    return Scored(said, next(in_unit), how, printed, next(in_unit))
+
+
+def _of_questions(said: Evaluation, questions: Questions | None) -> tuple[float | None, float | None, str]:
+    """(total, conditional) error of a mean over questions; pass@k of more than one sample is no such mean."""
+    if questions is None or said.k not in (None, 1) or not len(questions.ids):
+        return None, None, UNKNOWN
+    told = analysis.score(analysis.of_counts(questions.right, questions.samples))
+    return told.total, told.conditional, FROM_QUESTIONS
+
+
+def _of_n(said: Evaluation, share: float) -> tuple[float | None, str]:
+    n = said.n_questions
+    if not n or not 0 <= share <= 1:
+        return None, UNKNOWN
+    if share in (0.0, 1.0):  # none of n says little more than "rare": no error of nought (Agresti and Coull)
+        share = (share * n + 2) / (n + 4)
+    return analysis.largest_error(share, n), FROM_N if said.k_samples == 1 else AT_MOST
 
 
 def once(held: Iterable[Evaluation]) -> list[Evaluation]:
     """What two files of one folder tell of one evaluation (its totals, its questions) is one score."""
-    kept: dict[tuple[Any, ...], Evaluation] = {}
+    kept: list[Evaluation] = []
+    alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)  # places in `kept`
     for one in held:
-        folder = str(PurePath(one.path).parent)
         value = None if one.value is None else float(f"{one.value:.9g}")
-        key: tuple[Any, ...] = (folder, one.system, one.benchmark, one.metric, one.k, one.step, value, one.unit)
-        before = kept.get(key)
-        if before is None or before.document_id == one.document_id:
-            kept[key if before is None else (*key, one.id)] = one
+        key = (PurePath(one.path).parent, one.system, one.benchmark, one.metric, one.k, one.step, value, one.unit)
+        at = next((i for i in alike[key] if _is_retold(kept[i], one)), None)
+        if at is None:
+            alike[key].append(len(kept))
+            kept.append(one)
         else:
-            first, second = (one, before) if one.has_questions and not before.has_questions else (before, one)
-            kept[key] = _filled(first, second)
-    return list(kept.values())
+            first, second = (one, kept[at]) if one.has_questions and not kept[at].has_questions else (kept[at], one)
+            kept[at] = _filled(first, second)
+    return kept
+
+
+def _is_retold(before: Evaluation, one: Evaluation) -> bool:
+    """Two documents, nothing that contradicts, and only one tells the questions (LiveCodeBench writes them twice)."""
+    names = [PurePath(said.path).name.replace("_eval_all", "_eval") for said in (before, one)]
+    told = before.has_questions != one.has_questions or names[0] == names[1]
+    clash = any(
+        None not in (known := (getattr(before, name), getattr(one, name))) and known[0] != known[1]
+        for name in ("eval_context", "temperature", "n_questions", "k_samples")
+    )
+    return before.document_id != one.document_id and told and not clash
 
 
 FILLED = (

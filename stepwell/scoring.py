@@ -21,7 +21,8 @@ from stepwell import show
 COLUMNS: dict[str, type] = {
     "run": str, "system": str, "checkpoint": str, "step": int, "benchmark": str, "metric": str, "k": int,
     "value": float, "unit": str, "printed": str, "standard_error": float, "standard_error_from": str,
-    "n_questions": int, "k_samples": int, "temperature": float, "top_p": float, "train_context": int,
+    "conditional_error": float, "n_questions": int, "k_samples": int, "temperature": float, "top_p": float,
+    "train_context": int,
     "eval_context": int, "truncated_fraction": float, "response_length_mean": float, "published": bool,
     "source": str, "path": str, "note": str,
 }  # fmt: skip

@@ -169,6 +169,14 @@ def test_totals_and_questions_of_one_evaluation_are_one_score(store: sa.Engine) 
     assert pair is not None and pair.n == 40 and pair.value == pytest.approx(0.15)
 
 
+def test_equal_scores_under_different_limits_are_two(store: sa.Engine, tmp_path: Path) -> None:
+    for limit in (16384, 32768):
+        said = {"model": "m", "benchmark": "AIME", "accuracy": 0.5, "max_tokens": limit}
+        (tmp_path / f"scores_{limit}.jsonl").write_text(json.dumps(said) + "\n", encoding="utf-8")
+    collected(store, tmp_path)
+    assert [one.said.eval_context for one in scores(store)] == [16384, 32768]
+
+
 def test_livecodebench_rllm_and_evalplus_by_known_answers(store: sa.Engine, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "m-14B"
     folder.mkdir(parents=True)

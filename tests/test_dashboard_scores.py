@@ -72,14 +72,18 @@ def test_the_reports_are_told_from_their_figures(samples: str, monkeypatch: pyte
     assert "DeepScaleR reached 33 → 38 → 43 % of AIME 2024 as its training limit went 8K → 16K → 24K." in told
     tables = [table.value for table in test.dataframe]
     assert tables[0]["%"].tolist() == ["54", "58", "60.6"]
-    printed = tables[1].set_index("model")
+    assert tables[1].values.tolist() == [
+        ["DeepCoder-14B-Preview", "45.6", "57.9", "60.6"],
+        ["DeepSeek-R1-Distill-Qwen-14B", "50.2", "53.0", "53.0"],
+    ]
+    printed = tables[2].set_index("model")
     assert printed.loc["DeepCoder-14B-Preview"].tolist()[:5] == ["60.6", "1936", "95.3", "92.6", "73.8"]
     assert printed.loc["o1-preview"].tolist()[:5] == ["42.7", "1658", "88.5", "89", "40.0"]
     assert printed.loc["Llama-4-Behemoth"].tolist()[:5] == ["49.4", "–", "–", "–", "–"]
     assert len(printed) == 9
-    assert tables[2]["tokens"].tolist() == ["1.8T", "200B", "2B", "not stated"]
-    assert tables[3]["figure"].tolist() == ["not stated"] * 3
-    assert tables[4]["context"].tolist()[:2] == ["16K", "128K"]
+    assert tables[3]["tokens"].tolist() == ["1.8T", "200B", "2B", "not stated"]
+    assert tables[4]["figure"].tolist() == ["not stated"] * 3
+    assert tables[5]["context"].tolist()[:2] == ["16K", "128K"]
     assert drawn(test) == 3
 
 

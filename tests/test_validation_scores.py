@@ -94,6 +94,7 @@ def test_how_sure_a_score_can_be() -> None:
     told = Questions(tuple(map(str, range(30))), np.full(30, 16, np.int32), right)
     sure = scored(Evaluation(system="m", benchmark="b", metric="pass@k", k=1, value=50.0, unit="percent"), told)
     assert sure.how == FROM_QUESTIONS and sure.error == pytest.approx(50 / 29**0.5)
+    assert sure.conditional == 0.0  # each question is always or never right
     rating = scored(Evaluation(system="m", benchmark="b", metric="rating", value=1936.0, unit="rating", n_questions=9))
     assert (rating.error, rating.how, rating.percent) == (None, UNKNOWN, None)
 

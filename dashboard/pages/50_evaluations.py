@@ -211,6 +211,7 @@ def every(mine: Sequence[Scored]) -> None:
             "unit": "%" if one.percent is not None else one.said.unit,
             "limit": scored.limit(one.said.eval_context),
             "± error": one.error_percent if one.percent is not None else one.error,
+            "± same questions": one.conditional_percent,
             "error from": one.how,
             "questions": one.said.n_questions,
             "samples": one.said.k_samples,
@@ -223,7 +224,7 @@ def every(mine: Sequence[Scored]) -> None:
         for one in mine
     ]
     frame = pd.DataFrame(rows).dropna(axis="columns", how="all")
-    digits = {"score": "%.4g", "± error": "%.2g", "temperature": "%.2g"}
+    digits = {"score": "%.4g", "± error": "%.2g", "± same questions": "%.2g", "temperature": "%.2g"}
     columns = {name: st.column_config.NumberColumn(format=form) for name, form in digits.items()}
     st.dataframe(frame, hide_index=True, column_config=columns, placeholder="–")
 

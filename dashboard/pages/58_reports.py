@@ -23,7 +23,6 @@ TABLE = (
     ("HumanEval+ pass@1", "HumanEval+", "accuracy"),
     ("AIME 2024", "AIME 2024", "accuracy"),
 )
-BASE = "DeepSeek-R1-Distill-Qwen-14B"
 
 
 def main() -> None:
@@ -89,6 +88,12 @@ def deepcoder(found: Reports) -> None:
             {"stage": stage, "%": one.printed, "limit": scored.limit(one.said.eval_context)} for stage, one in rows
         ]
         st.dataframe(pd.DataFrame(frame), hide_index=True, height="content")
+        limits = [
+            {"model": line.system} | {limit_words(limit): f"{value:.1f}" for limit, (value, _) in line.cells.items()}
+            for line in reversed(found.limits.lines)
+            if line.published
+        ]
+        st.dataframe(pd.DataFrame(limits), hide_index=True, height="content")
     with right:
         st.markdown("**LiveCodeBench v5 by the limit of the evaluation**")
         by_limit(found)
@@ -119,11 +124,10 @@ def printed(found: Reports) -> None:
             said = one.said
             if (said.benchmark, said.metric) == (benchmark, metric) and _in_table(one):
                 cells.setdefault(said.system, {})[name] = one
-    order = sorted(cells, key=lambda system: (not system.startswith("DeepCoder"), system != BASE))
     rows = []
-    for system in order:
-        row = {"model": system} | {name: _printed(cells[system].get(name)) for name, _, _ in TABLE}
-        lcb = cells[system].get("LCB")
+    for system, told in cells.items():
+        row = {"model": system} | {name: _printed(told.get(name)) for name, _, _ in TABLE}
+        lcb = told.get("LCB")
         rows.append(row | {"limit of LCB": "–" if lcb is None else scored.limit(lcb.said.eval_context)})
     right = {name: st.column_config.Column(alignment="right") for name, _, _ in TABLE}
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", column_config=right)
