@@ -20,6 +20,7 @@ from db.mlflow_mirror import UI_ENVIRONMENT, mirror, ui_command
 from stepwell.collecting import one_pass
 
 HOST = "127.0.0.1"
+PARTS = ("trl", "verl", "evaluations", "published", "formats/esft")
 
 
 def demo(folder: Path, port: int, mlflow_port: int, *, serve: bool) -> None:
@@ -27,8 +28,9 @@ def demo(folder: Path, port: int, mlflow_port: int, *, serve: bool) -> None:
     store, uri = f"sqlite:///{folder / 'store.db'}", f"sqlite:///{folder / 'mlflow.db'}"
     folder.mkdir(parents=True, exist_ok=True)
     engine = open_store(store)
-    # The runs that were really trained; sample_runs/formats/ only shows what other trainers' files look like.
-    reports = one_pass(Collector(engine, [samples() / "trl", samples() / "verl"]))
+    # The runs that were really trained, and scores; of sample_runs/formats/, which only shows what other trainers'
+    # files look like, the expert scores alone.
+    reports = one_pass(Collector(engine, [samples() / part for part in PARTS]))
     firing = check(engine, now=time.time(), live_for=None).firing("warning")
     click.echo(f"collected {len(reports)} new files of sample_runs/ into {store}")
     click.echo(f"judged: {len({one.run_id for one in firing})} runs have something firing (stepwell check --all)")

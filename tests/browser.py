@@ -22,6 +22,7 @@ from alerts.check import check
 from collectors.follow import Collector
 from dashboard.launch import command, environment
 from db.engine import open_store
+from stepwell.collecting import one_pass
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
@@ -90,9 +91,7 @@ def write_logs(folder: Path) -> None:
 def collect(url: str, *folders: Path) -> None:
     """Read the logs and judge them."""
     engine = open_store(url)
-    collector = Collector(engine, folders)
-    for found, place in collector.pending():
-        collector.read(found, place)
+    one_pass(Collector(engine, folders))
     check(engine, now=time.time(), live_for=None)
     engine.dispose()
 
