@@ -179,7 +179,7 @@ def config(shown: Sequence[str], tags: Sequence[str], *, edit: bool = False) -> 
         "project": c.TextColumn("project", width=110, disabled=True),
         "trainer": c.TextColumn("trainer", width=80, disabled=True),
         **{
-            f"c:{name}": c.TextColumn(title(name), width=120, alignment="right", help=_help(name), disabled=True)
+            f"c:{name}": c.TextColumn(title(name), width=130, alignment="right", help=_help(name), disabled=True)
             for name in shown
         },
     }
