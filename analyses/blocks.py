@@ -178,7 +178,7 @@ def _coloured(weights: Floats, r: Floats) -> Floats:
 
 def _tails(w: int, r: Floats, spent: int) -> Floats:
     """t's 97.5 % point over the normal's, by Cornish and Fisher, for the independent rows that are left."""
-    left = np.maximum(w * (1 - r) / (1 + r) / 1.25 - spent, 3)
+    left = np.maximum(w * (1 - r) / (1 + r) / 1.7 - spent, 2.5)
     z = Z95
     quantile = z + (z**3 + z) / (4 * left) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * left**2)
     widened: Floats = quantile / z

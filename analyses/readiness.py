@@ -32,6 +32,7 @@ ROWS = 20  # at least so many rows where a run logs seldom
 LEAST = 8  # rows under which nothing is said
 EVALS = 5  # at least so many scores
 MOST_EVALS = 20
+TOGETHER = 1024  # windows whose draws are held at once: some 20 MB
 CUT = 0.05  # share of truncated responses from which a longer limit is worth a thought
 SURE, SURE_FLAT = 0.975, 0.90  # shares of draws: a 95 % interval above 0, a 90 % upper bound
 HELD, HELD_OF = 4, 5  # rows
@@ -130,8 +131,9 @@ def past(course: Course, scores: Scores | None) -> Past:
         flat = _Flat(course, scores)
         widths = _widths(course, scores)
         for width in np.unique(widths[widths >= LEAST]).tolist():
-            rows = np.flatnonzero(widths == width)
-            share[rows], codes[rows] = _said(_Windows(course, rows, width), flat)
+            every = np.flatnonzero(widths == width)
+            for rows in np.split(every, range(TOGETHER, len(every), TOGETHER)):
+                share[rows], codes[rows] = _said(_Windows(course, rows, width), flat)
     return Past(course.steps, share, _lasting(codes))
 
 
@@ -219,35 +221,43 @@ class _Windows:
 
 
 class _Flat:
-    """Has the score stopped rising? Judged at each score from EVALS on, in draws (scores, DRAWS)."""
+    """Has the score stopped rising? Judged at each score from EVALS on. level (scores, DRAWS): the draws in which it
+    gains less than one standard error over 50 steps."""
 
     def __init__(self, course: Course, scores: Scores) -> None:
         good = np.isfinite(scores.values)
-        self.steps, values = scores.steps[good], scores.values[good]
-        if scores.stand_in:
-            many = int(_widths(course, scores).max(initial=EVALS))
-        else:
-            many = int(np.clip(round(SPAN / max(_pace(self.steps[:EVALS]), 1e-9)), EVALS, MOST_EVALS))
-        stage = course.stages[np.clip(np.searchsorted(course.steps, self.steps), 0, max(len(course.steps) - 1, 0))]
-        opens = np.maximum.accumulate(np.where(np.diff(stage, prepend=stage[:1] - 1) != 0, np.arange(len(stage)), 0))
-        self.widths = np.minimum(np.arange(len(stage)) - opens + 1, many)
-        self.gain, self.error = np.full(len(stage), np.nan), np.full(len(stage), np.nan)
-        self.draws = np.full((len(stage), blocks.DRAWS), np.nan, np.float32)
-        least = LEAST if scores.stand_in else EVALS
-        for width in np.unique(self.widths[self.widths >= least]).tolist():
-            self._judge(np.flatnonzero(self.widths == width), width, values, scores.errors[good])
+        self.steps, self.values, self.errors = scores.steps[good], scores.values[good], scores.errors[good]
+        near = np.clip(np.searchsorted(course.steps, self.steps), 0, max(len(course.steps) - 1, 0))
+        self.widths = self._wide(course.stages[near], scores)
+        n = len(self.steps)
+        self.gain, self.error = np.full(n, np.nan), np.full(n, np.nan)
+        self.level = np.zeros((n, blocks.DRAWS), bool)
+        for width in np.unique(self.widths[self.widths >= EVALS]).tolist():
+            every = np.flatnonzero(self.widths == width)
+            for rows in np.split(every, range(TOGETHER, len(every), TOGETHER)):
+                self.gain[rows], self.error[rows], drawn = self.drawn(rows, width)
+                self.level[rows] = drawn < self.error[rows, None].astype(np.float32)
 
-    def _judge(self, rows: Ints, width: int, values: Floats, errors: Floats) -> None:
+    def _wide(self, stage: Ints, scores: Scores) -> Ints:
+        """Scores of each score's window, within its stage."""
+        if scores.stand_in:
+            blank = np.zeros(len(stage))
+            return _widths(Course(self.steps, stage, blank, blank, blank), scores)
+        many = int(np.clip(round(SPAN / max(_pace(self.steps[:EVALS]), 1e-9)), EVALS, MOST_EVALS))
+        opens = np.maximum.accumulate(np.where(np.diff(stage, prepend=stage[:1] - 1) != 0, np.arange(len(stage)), 0))
+        return np.minimum(np.arange(len(stage)) - opens + 1, many)
+
+    def drawn(self, rows: Ints, width: int) -> tuple[Floats, Floats, blocks.Singles]:
+        """Gain over 50 steps at these scores, the standard error of one score there, and the draws of the gain."""
         at = rows[:, None] - np.arange(width)[::-1]
-        windows = values[at]
+        windows, errors = self.values[at], self.errors[at]
         (slope,) = blocks.draw(windows, [blocks.slope_of(width)], seed=1)
         pace = (self.steps[rows] - self.steps[at[:, 0]]) / (width - 1)
         per_span = SPAN / np.maximum(pace, 1e-9)
         noise = np.sqrt((np.diff(windows, axis=1) ** 2).mean(axis=1) / 2)
-        known = np.where(np.isfinite(errors[at]), errors[at], 0).max(axis=1)
-        self.gain[rows] = slope.estimate * per_span
-        self.error[rows] = np.where(known > 0, known, noise)
-        self.draws[rows] = slope.draws * per_span[:, None].astype(np.float32)
+        known = np.where(np.isfinite(errors), errors, 0).max(axis=1)
+        error = np.where(known > 0, known, noise)
+        return slope.estimate * per_span, error, slope.draws * per_span[:, None].astype(np.float32)
 
     def at(self, steps: Ints) -> Ints:
         """The newest score at each of these steps; -1 before the first."""
@@ -258,9 +268,7 @@ def _said(windows: _Windows, flat: _Flat) -> tuple[Floats, Ints]:
     """Readiness and verdict of each window."""
     at = flat.at(windows.steps)
     known = (at >= 0) & np.isfinite(flat.gain[at]) if len(flat.gain) else np.zeros(len(at), bool)
-    level = np.zeros(windows.cut.draws.shape, bool)
-    if len(flat.gain):
-        level = flat.draws[at] < flat.error[at, None].astype(np.float32)
+    level = flat.level[at] if len(flat.gain) else np.zeros(windows.cut.draws.shape, bool)
     rises, grows = windows.cut_slope.draws > 0, windows.length_slope.draws > 0
     every = (windows.cut.draws >= CUT) & rises & grows & level
     share = np.where(known, np.count_nonzero(every, axis=1) / blocks.DRAWS, np.nan)
@@ -293,10 +301,10 @@ def _conditions(windows: _Windows, flat: _Flat) -> tuple[Condition, ...]:
     at = int(flat.at(windows.steps)[0])
     if at < 0 or not np.isfinite(flat.gain[at]):
         return *made, Condition("score has stopped rising", None, np.nan, np.nan, np.nan, np.nan, "")
-    drawn, edge = flat.draws[at], float(flat.error[at])
-    share = float((drawn < np.float32(edge)).mean())
+    _, _, drawn = flat.drawn(np.array([at]), int(flat.widths[at]))
     low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
-    holds, gain = share >= SURE_FLAT, float(flat.gain[at])
+    share, edge, gain = float(flat.level[at].mean()), float(flat.error[at]), float(flat.gain[at])
+    holds = share >= SURE_FLAT
     unit = f"per {SPAN} steps; needs < {number(edge)}"
     return *made, Condition("score has stopped rising", holds, share, gain, low, high, unit)
 

@@ -66,13 +66,15 @@ def test_long_wrong_answers_say_shorten_first() -> None:
     assert last.verdict == "shorten" and "2.5 times as long" in last.sentence
 
 
-def test_a_past_verdict_rests_on_the_rows_up_to_it() -> None:
-    whole, scores = course(RISING, GROWING), flat(300)
+@pytest.mark.parametrize("stand_in", ["", "training reward"])
+def test_a_past_verdict_rests_on_the_rows_up_to_it(stand_in: str) -> None:
+    whole, scores = course(RISING, GROWING), flat(300, every=1 if stand_in else 10)
+    scores = Scores(scores.steps, scores.values, scores.errors, stand_in)
     said = past(whole, scores)
     for end in (9, 57, 123, 180, 241):
         early = Course(*(getattr(whole, name)[:end] for name in Course.__dataclass_fields__))
         seen = scores.steps < end
-        then = past(early, Scores(scores.steps[seen], scores.values[seen], scores.errors[seen]))
+        then = past(early, Scores(scores.steps[seen], scores.values[seen], scores.errors[seen], stand_in))
         assert then.codes.tolist() == said.codes[:end].tolist()
         np.testing.assert_array_equal(then.readiness, said.readiness[:end])
 
