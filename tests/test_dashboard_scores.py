@@ -84,7 +84,7 @@ def test_the_reports_are_told_from_their_figures(samples: str, monkeypatch: pyte
     assert tables[3]["tokens"].tolist() == ["1.8T", "200B", "2B", "not stated"]
     assert tables[4]["figure"].tolist() == ["not stated"] * 3
     assert tables[5]["context"].tolist()[:2] == ["16K", "128K"]
-    assert drawn(test) == 3
+    assert drawn(test) == 4
 
 
 @pytest.mark.parametrize("name", PAGES)

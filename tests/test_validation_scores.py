@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from answers.evaluations import FROM_N, FROM_QUESTIONS, UNKNOWN, evaluations, scored
 from answers.leaderboard import leaderboard, spelt
+from answers.reward_kinds import reward_kinds
 from answers.tries import tries
 from answers.validation import Named, named, said_of
 from collectors.store import understand
@@ -97,6 +98,28 @@ def test_how_sure_a_score_can_be() -> None:
     assert sure.conditional == 0.0  # each question is always or never right
     rating = scored(Evaluation(system="m", benchmark="b", metric="rating", value=1936.0, unit="rating", n_questions=9))
     assert (rating.error, rating.how, rating.percent) == (None, UNKNOWN, None)
+
+
+def test_kinds_of_reward_are_told_apart(store: sa.Engine) -> None:
+    """A checked 0 or 1, a graded reward, a reward model that the config names, and a log that cannot tell."""
+    names = [f"critic/score/{stat}" for stat in ("mean", "min", "max")]
+    values = {"checked": (0.4, 0.0, 1.0), "graded": (0.4, -0.3, 0.9), "model": (2.0, -1.0, 4.0), "bare": (0.4,)}
+    with writing(store) as connection:
+        for run, told in values.items():
+            said = {name: value for name, value in zip(names, told, strict=False)}
+            run_id = make_run(connection, "p", run, [block_of([1, 2], [said, said], [0.0] * 2)])
+            if run == "model":
+                runs.set_config(connection, run_id, {"reward_model.enable": True}, {})
+        metrics.refresh(connection, understand, "afresh")
+    with reading(store) as connection:
+        kinds = reward_kinds(connection)
+    assert {one.run.name: one.kind for one in kinds.runs} == {
+        "checked": "0 or 1", "graded": "graded", "model": "reward model", "bare": "not known",
+    }  # fmt: skip
+    assert kinds.sentence == (
+        "Of 4 runs 1 learnt from a checked 0 or 1, 1 learnt from a graded reward, 1 learnt from a reward model, "
+        "of 1 the log does not tell."
+    )
 
 
 def test_tries_and_places(store: sa.Engine) -> None:

@@ -10,12 +10,16 @@ import streamlit as st
 
 from answers.evaluations import Scored, limit_words
 from answers.reports import Phase, Reports, climbed, reports, stages
+from answers.reward_kinds import CHECKED, GRADED, MODEL, reward_kinds
 from answers.tries import tries
+from charts.curve import Curve
+from charts.lines import Style
 from charts.scores import Axes, Line
 from dashboard import data, parts, scored
 from dashboard.words import number, plain, several
 
 NAN = math.nan
+EACH = 4  # runs of each kind of reward
 TABLE = (
     ("LCB", "LiveCodeBench v5", "accuracy"),
     ("Codeforces rating", "Codeforces", "rating"),
@@ -39,6 +43,7 @@ def main() -> None:
     deepcoder(found)
     coder_v1(found)
     coder_v2(found)
+    both_rewards(now)
     mathematics(found)
     prover(found, now)
     st.caption(
@@ -209,6 +214,27 @@ def coder_v2(found: Reports) -> None:
         table(phases)
     if mine:
         figures(mine)
+
+
+def both_rewards(now: data.Pulse) -> None:
+    """V2 learnt from a model of the compiler's verdict: the user's runs by the kind of their reward, told apart."""
+    told = data.ask(reward_kinds, now.all)
+    if not told.runs:
+        return
+    st.markdown("**A checked 0 or 1, or a reward model?** Your runs by their kind of reward")
+    st.markdown(plain(told.sentence, 300))
+    kinds = [kind for kind in (CHECKED, GRADED, MODEL) if any(one.kind == kind for one in told.runs)]
+    shown = [one for kind in kinds for one in [run for run in told.runs if run.kind == kind][:EACH]]
+    curves = [
+        Curve(
+            f"{one.kind} · {one.run.label}", str(one.run.id), ink, one.curve.steps.astype(float), one.curve.values,
+            one.curve.steps, one.curve.attempts, one.curve.live,
+        )
+        for one, ink in zip(shown, parts.look().runs, strict=False)
+    ]  # fmt: skip
+    if curves:
+        style = Style(look=parts.look(), unit="reward", height=240)
+        parts.chart("rewards", curves, style, title="Mean reward", caveat="kinds of reward have scales of their own")
 
 
 def mathematics(found: Reports) -> None:
