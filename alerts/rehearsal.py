@@ -24,12 +24,17 @@ from db.runs import Attempt, Run, Source
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """One run. errors: rule -> why it could not be evaluated."""
+    """One run. errors: rule -> why it could not be evaluated. steps: source id -> steps of its records, in order."""
 
     run: Run
-    rows: int
+    sources: list[Source]
     episodes: list[Episode]
     errors: dict[str, str]
+    steps: dict[int, tuple[int, ...]]
+
+    @property
+    def rows(self) -> int:
+        return sum(source.rows for source in self.sources)
 
 
 def rehearse(engine: sa.Engine, book: Book) -> Iterator[Rehearsed]:
@@ -49,12 +54,13 @@ def _rehearse(
     said: list[Statement] = []
     positions: dict[int, Position] = {}
     errors: dict[str, str] = {}
+    steps: dict[int, tuple[int, ...]] = {}
     own = [rule for rule in book.expressions if rule.applies(run.project, run.name, tags)]
     for source in sources:
         rows, context = _rows(engine, run, source, tries, own)
         if not len(rows):
             continue
-        places = Places([rows], None)
+        places, steps[source.id] = Places([rows], None), tuple(rows.steps.tolist())
         positions[source.id] = places.last() or Position(0, 0, None)
         state, found = hear_all({}, Rows(rows.steps, rows.walls, rows.attempts, rows.columns, rows.logged), context)
         if (goes_on := goes_on_at([one for one in tries if one.source_id == source.id])) is not None:
@@ -74,7 +80,7 @@ def _rehearse(
         positions=positions,
         ended={(one.source_id, one.number) for one in tries if one.ends_at is not None},
     )
-    return Rehearsed(run, sum(source.rows for source in sources), standing(world, book), errors)
+    return Rehearsed(run, sources, standing(world, book), errors, steps)
 
 
 def _rows(

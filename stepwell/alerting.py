@@ -12,10 +12,8 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from alerts import hands, rules
-from alerts.lifecycle import Episode
-from alerts.rules import Book
-from db import alerts, outbox, runs, stages
+from alerts import hands
+from db import alerts, outbox, runs
 from db.alerts import Alert, Flip, Silence
 from db.engine import reading
 from db.outbox import Act, Message
@@ -32,55 +30,6 @@ def init(path: Path, *, force: bool) -> None:
         raise click.UsageError(f"there is a {path} already; --force writes over it")
     path.write_text(STARTER.read_text(encoding="utf-8"), encoding="utf-8")
     click.echo(f"{path} written. Try it with: stepwell rules test")
-
-
-def book() -> Book:
-    """The rules as they stand. Raises BadSettings, for a broken `[[stages]]` too."""
-    stages.rules()
-    return rules.load()
-
-
-def test(engine: sa.Engine, book: Book, *, as_json: bool) -> None:
-    """What each rule would have done on the runs of the store."""
-    from alerts.rehearsal import rehearse
-
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in book.rules}
-    errors, judged, rows = [], 0, 0
-    for one in rehearse(engine, book):
-        judged, rows = judged + 1, rows + one.rows
-        for episode in one.episodes:
-            found[episode.rule.name].append(_episode(one.run, episode))
-        errors += [{"run": one.run.name, "rule": rule, "why": why} for rule, why in one.errors.items()]
-    told = [{"rule": name, "enabled": book.rules[name].enabled, "episodes": each} for name, each in found.items()]
-    if as_json:
-        show.as_json({"rules": told, "errors": errors, "runs": judged, "rows": rows})
-        return
-    for rule in told:
-        _tell_rule(rule)
-    for error in errors:
-        click.secho(f"{error['rule']} on {error['run']}: {error['why']}", fg="red")
-    click.echo(f"{len(book.rules)} rules on {judged} runs, {rows:,} rows; nobody was told")
-
-
-def _episode(run: Run, one: Episode) -> dict[str, Any]:
-    told: dict[str, Any] = {"project": run.project, "run": run.name, "severity": one.severity, "state": one.state}
-    told |= {"detected_step": one.first.detected_step, "resolved_step": one.closing.step if one.closing else None}
-    return told | {"message": one.steps[-1].finding["message"]}
-
-
-def _tell_rule(rule: Mapping[str, Any]) -> None:
-    fired = [one for one in rule["episodes"] if one["state"] in ("firing", "resolved")]
-    never = len(rule["episodes"]) - len(fired)
-    aside = f", {never} too short or still pending" if never else ""
-    state = "" if rule["enabled"] else " (off)"
-    many = "1 time" if len(fired) == 1 else f"{len(fired)} times"
-    click.secho(f"{rule['rule']}{state}: would have fired {many}{aside}", bold=bool(fired))
-    for one in fired[:10]:
-        over = f"–{one['resolved_step']}" if one["resolved_step"] is not None else "–"
-        click.echo(f"  {one['severity']:8} {one['project']}/{one['run']} steps {one['detected_step']}{over}")
-        click.echo(f"           {one['message']}")
-    if len(fired) > 10:
-        click.echo(f"  … and {len(fired) - 10} more (--json lists them)")
 
 
 def show_alerts(engine: sa.Engine, *, every: bool, deliveries: bool, as_json: bool) -> None:

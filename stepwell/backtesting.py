@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,8 +23,8 @@ from db.engine import open_store
 from db.runs import Source
 from stepwell import show
 from stepwell.collecting import one_pass
+from stepwell.labels import LABELS, label_of
 
-LABELS = "labels.json"
 WEEK = 604_800.0  # s: how long somebody waits for the row after a stall that a label calls final
 HEAD = ("kind", "events", "precision", "recall", "in time", "delay", "false alarms per 1,000")
 
@@ -57,7 +55,7 @@ def store(engine: sa.Engine, *, as_json: bool) -> None:
 
 
 def _judged(replayed: Replayed) -> Judged:
-    label = _label(Path(replayed.source.path))
+    label = label_of(Path(replayed.source.path))
     if label is None:
         return Judged(replayed, None)
     truth = labelled(Path(replayed.source.path).name, label, replayed.steps)
@@ -65,47 +63,23 @@ def _judged(replayed: Replayed) -> Judged:
 
 
 def _told(source: Source) -> Told:
-    label = _label(Path(source.path))
+    label = label_of(Path(source.path))
     if label is None:
         return Told()
     final = any(event.get("final") for event in label["events"])
     return Told(settings(HANDWRITTEN, label.get("config") or {}), WEEK if final else None)
 
 
-def _label(path: Path) -> Mapping[str, Any] | None:
-    """What the `labels.json` beside a file says of it, under its name with or without endings."""
-    known = _labels(path.parent)
-    names = [path.name]
-    while Path(names[-1]).suffix:
-        names.append(Path(names[-1]).stem)
-    return next((known[name] for name in names if name in known), None)
-
-
-@cache
-def _labels(folder: Path) -> Mapping[str, Any]:
-    """The folder's labels; empty where there are none, or where the file is about something else."""
-    try:
-        told = json.loads((folder / LABELS).read_bytes())
-        for name, label in told.items():
-            labelled(name, label, ())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        click.echo(f"{folder / LABELS} is not read: {error!r}", err=True)
-        return {}
-    return dict(told)
-
-
 def _show(judged: Sequence[Judged], skipped: Sequence[str], *, as_json: bool) -> None:
     outcomes = [one.outcome for one in judged if one.outcome is not None]
     if as_json:
-        scores = {"scores": _scores(outcomes)} if outcomes else {}
-        show.as_json({"files": [_file(one) for one in judged], **scores, "skipped": list(skipped)})
+        known = {"scores": scores(outcomes)} if outcomes else {}
+        show.as_json({"files": [_file(one) for one in judged], **known, "skipped": list(skipped)})
         return
     _tell(judged)
     if outcomes:
         click.echo()
-        show.table(HEAD, [_line(kind, of) for kind, of in _scores(outcomes).items()], right=range(1, len(HEAD)))
+        show.table(HEAD, [line(kind, of) for kind, of in scores(outcomes).items()], right=range(1, len(HEAD)))
 
 
 def _file(one: Judged) -> dict[str, Any]:
@@ -134,7 +108,7 @@ def _key(finding: Finding) -> tuple[str, int, int]:
     return finding.trouble, finding.detected_step, finding.attempt
 
 
-def _scores(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
+def scores(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
     kinds = sorted({event.kind for outcome in outcomes for event, _ in outcome.found})
     return {kind or "all": _score(outcomes, kind) for kind in (None, *kinds)}
 
@@ -165,7 +139,7 @@ def _many(findings: int) -> str:
     return "1 finding" if findings == 1 else f"{findings or 'no'} findings"
 
 
-def _line(kind: str, of: dict[str, Any]) -> list[str]:
+def line(kind: str, of: dict[str, Any]) -> list[str]:
     """One row of the table of scores: value (interval)."""
     names = ("precision", "recall", "in_time", "delay_median", "false_per_1000")
     return [kind, str(of["events"]), *(_between(of[name], of["intervals"][name]) for name in names)]

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from alerts import heartbeat, lock
 from alerts.heartbeat import Beat
 from db.engine import open_store, reading, writing
-from stepwell import checking
+from stepwell import checking, labels
 from tests.servers import http
 from tests.test_cli import ROOT, Stepwell, blow_up, calm, stepwell  # noqa: F401
 
@@ -73,6 +73,28 @@ def test_init_writes_what_rules_test_can_read(stepwell: Stepwell, tmp_path: Path
     assert code == 0 and "entropy_blowup" in fired and told["runs"] == 1
     assert "entropy_blowup: would have fired 1 time" in stepwell("rules", "test")[1]
     assert stepwell("alerts")[1].startswith("No alert is open")
+
+
+def test_rules_are_scored_where_labels_say_what_happened(stepwell: Stepwell, tmp_path: Path) -> None:
+    blow_up(tmp_path)
+    calm(tmp_path)
+    (tmp_path / "stepwell.toml").write_text('[rules.short]\nquantity = "reward_mean"\nabove = 0.3\n')
+    stepwell("collect", tmp_path)
+    assert "No labels.json stands beside these logs" in stepwell("rules", "test")[1]
+    event = {"type": "entropy_blowup", "onset": 21, "end": 60, "t_fatal": 60}
+    (tmp_path / "blowup" / "labels.json").write_text(json.dumps({"metrics": {"events": [event]}}))
+    (tmp_path / "calm" / "labels.json").write_text(json.dumps({"metrics": {"events": []}}))
+    labels._labels.cache_clear()
+    code, out, _ = stepwell("rules", "test", "--json")
+    told = json.loads(out)
+    counts = {one["rule"]: (one["right"], one["false"]) for one in told["rules"] if one["episodes"]}
+    assert code == 0 and told["labelled"] == 2
+    assert counts["entropy_blowup"] == (1, 0)
+    assert counts["short"] == (0, 2)  # nothing had happened yet, and in the calm run never does
+    assert told["scores"]["entropy_blowup"]["recall"] == 1.0
+    out = stepwell("rules", "test")[1]
+    assert "entropy_blowup: would have fired 1 time; by the labels 1 right, 0 false" in out
+    assert "No labels.json" not in out
 
 
 def test_alerts_are_listed_acknowledged_and_silenced(stepwell: Stepwell, tmp_path: Path) -> None:
