@@ -273,11 +273,12 @@ def rules() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def rules_test(store: str | None, as_json: bool) -> None:
     """What each rule would have done on the runs of the store; tells nobody."""
-    from stepwell import alerting
+    from alerts.rules import load as load_rules
+    from stepwell import rehearsing
 
-    book = alerting.book()
+    book = load_rules()
     engine, _settings = opened({"store": store})
-    alerting.test(engine, book, as_json=as_json)
+    rehearsing.test(engine, book, as_json=as_json)
 
 
 @cli.command()
