@@ -9,19 +9,21 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from analyses import evaluations as analysis
-from answers.evaluations import Scored, evaluations, limit_words, several, signed
+from answers.evaluations import Scored, evaluations, family, limit_words, several, signed
 from db import evaluations as stored
 from db.evaluations import Questions
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system's scores on one benchmark over the evaluation limits, in percent (or the benchmark's own unit).
+    """One system's scores on one benchmark over the evaluation limits, in percent.
 
-    cells: limit -> (value, standard error or None). gains: per doubling of the limit.
+    metric: "" for what estimates the share of right answers. cells: limit -> (value, standard error or None).
+    gains: per doubling of the limit.
     """
 
     system: str
+    metric: str
     run_id: int | None
     published: bool
     train_context: int | None
@@ -49,9 +51,9 @@ def matrix(connection: sa.Connection, benchmark: str) -> Matrix:
     shares = [one for one in found if one.percent is not None]
     held = [one for one in shares if one.said.eval_context and not one.said.note.startswith("best (")]
     questions = stored.questions_of(connection, [one.said.id for one in held if one.said.has_questions])
-    by_system: dict[tuple[str, int], list[Scored]] = defaultdict(list)
+    by_system: dict[tuple[str, int, str], list[Scored]] = defaultdict(list)
     for one in held:
-        by_system[one.said.system, one.said.train_context or 0].append(one)
+        by_system[one.said.system, one.said.train_context or 0, family(one.said)].append(one)
     order = sorted(by_system, key=lambda key: (by_system[key][0].said.published, key[1], key[0]))
     lines = tuple(_line(by_system[key], questions) for key in order)
     limits = tuple(sorted({limit for line in lines for limit in line.cells}))
@@ -66,10 +68,11 @@ def _line(scores: list[Scored], questions: dict[int, Questions]) -> Line:
     for one in sorted(scores, key=lambda one: (one.said.step or 0, one.said.position)):
         at[one.said.eval_context or 0] = one
     cells = {limit: (one.percent or 0.0, one.error_percent) for limit, one in sorted(at.items())}
-    told = [asked(questions.get(at[limit].said.id)) for limit in cells]
+    said, metric = scores[0].said, family(scores[0].said)
+    told = [None if metric else asked(questions.get(at[limit].said.id)) for limit in cells]
     gains = analysis.gains([(limit, value / 100, _part(error)) for limit, (value, error) in cells.items()], told)
-    said = scores[0].said
-    return Line(said.system, said.run_id, said.published, said.train_context, cells, tuple(gains))
+    name = f"{said.system} · {metric}" if metric else said.system
+    return Line(name, metric, said.run_id, said.published, said.train_context, cells, tuple(gains))
 
 
 def _part(error: float | None) -> float | None:
@@ -85,7 +88,7 @@ def _turns(lines: Sequence[Line], notes: dict[str, str]) -> tuple[str, ...]:
     found = []
     for i, first in enumerate(lines):
         for second in lines[i + 1 :]:
-            if first.published != second.published:
+            if (first.published, first.metric) != (second.published, second.metric):
                 continue
             both = sorted(first.cells.keys() & second.cells.keys())
             apart = {limit: first.cells[limit][0] - second.cells[limit][0] for limit in both}

@@ -166,6 +166,17 @@ def _filled(first: Evaluation, second: Evaluation) -> Evaluation:
     return replace(first, **missing, run=first.run or second.run)
 
 
+RIGHT = frozenset("accuracy avg@k exact_match extractive_match score pass_rate solve_rate success_rate".split())
+"""Metrics that estimate one thing: the share of right answers to a question."""
+
+
+def family(said: Evaluation) -> str:
+    """ "" for what estimates the share of right answers, pass@1 among it; else the metric, with its k."""
+    if said.metric in RIGHT or (said.metric == "pass@k" and said.k in (None, 1)):
+        return ""
+    return said.metric.replace("@k", f"@{said.k}") if said.k is not None else said.metric
+
+
 def _sentence(scores: Sequence[Scored]) -> str:
     if not scores:
         return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from answers.evaluations import Scored, evaluations, limit_words, several
+from answers.evaluations import Scored, evaluations, family, limit_words, several
 
 OWN_SCALES = ("rating", "percentile")
 
@@ -37,13 +37,11 @@ class Leaderboard:
 
 
 def column_of(one: Scored, benchmark: str) -> str:
-    """What a score may be ranked among: benchmark and metric; pass@1, avg@k and accuracy estimate the same thing."""
+    """What a score may be ranked among: benchmark and metric; what estimates the share of right answers is one."""
     said = one.said
     if said.unit in OWN_SCALES or one.percent is None:
         return f"{benchmark} · {said.metric}"
-    if said.metric in ("accuracy", "avg@k") or (said.metric == "pass@k" and said.k in (None, 1)):
-        return benchmark
-    return f"{benchmark} · {said.metric.replace('@k', f'@{said.k}') if said.k else said.metric}"
+    return f"{benchmark} · {family(said)}" if family(said) else benchmark
 
 
 def spelt(benchmark: str) -> str:

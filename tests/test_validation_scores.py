@@ -106,7 +106,7 @@ def test_kinds_of_reward_are_told_apart(store: sa.Engine) -> None:
     values = {"checked": (0.4, 0.0, 1.0), "graded": (0.4, -0.3, 0.9), "model": (2.0, -1.0, 4.0), "bare": (0.4,)}
     with writing(store) as connection:
         for run, told in values.items():
-            said = {name: value for name, value in zip(names, told, strict=False)}
+            said = dict(zip(names, told, strict=False))
             run_id = make_run(connection, "p", run, [block_of([1, 2], [said, said], [0.0] * 2)])
             if run == "model":
                 runs.set_config(connection, run_id, {"reward_model.enable": True}, {})

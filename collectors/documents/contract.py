@@ -21,6 +21,7 @@ import orjson
 
 from collectors.contract import Sample, Unread
 from db.evaluations import Entry
+from db.redact import redact
 
 KINDS = ("evaluation", "expert_scores", "expert_config", "dataset", "phases", "rollouts")
 LONGEST_OTHERS = 4000  # characters of JSON that are kept of an entry beside its columns
@@ -114,4 +115,4 @@ def others(said: Iterable[tuple[str, Any]]) -> str:
             break
         odd = isinstance(value, float) and not math.isfinite(value)  # which JSON has no word for
         kept[str(name)] = text if odd or isinstance(value, str) else value
-    return json.dumps(kept, ensure_ascii=False)
+    return json.dumps(redact(kept), ensure_ascii=False)

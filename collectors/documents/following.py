@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 import sqlalchemy as sa
 
 from collectors.contract import Sample, Unread
-from collectors.discover import HEAD, MORE, PLAIN_NAMES, Found
+from collectors.discover import HEAD, MORE, PLAIN_NAMES, ROLLOUTS, Found
 from collectors.documents.contract import Document, Reader, recognise
 from collectors.tail import Log
 from db import documents, evaluations, runs
@@ -19,8 +19,10 @@ from db.documents import Document as Stored
 from db.edits import SHELVES
 from db.engine import reading, writing
 
+MOST_ENTRIES = 20_000  # of one document
 LIMIT = 64 << 20  # bytes; what JSON makes of them in memory is several times that
 ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+ROLLOUTS_KIND, NEWEST = "rollouts", 12  # documents of rollouts whose content a run keeps
 SHORTEST_NAME = 4  # letters of a run's name that tell it in a checkpoint's path
 
 
@@ -38,7 +40,8 @@ class Papers:
 
     def take(self, found: Found) -> bool:
         """Store what a new or changed file says if it is a document. Raises OSError and db.engine.StoreError."""
-        if not found.path.name.lower().removesuffix(".gz").endswith(ENDINGS):
+        name = found.path.name
+        if not (name.lower().removesuffix(".gz").endswith(ENDINGS) or ROLLOUTS.fullmatch(name)):
             return False
         paper = read(self.engine, found, self.known)
         if paper is not None:
@@ -54,7 +57,11 @@ class Papers:
         if not self.known or (len(self.read) == self._attached and not runs_too):
             return 0
         self._attached = len(self.read)
-        return attach(self.engine)
+        moved = attach(self.engine)
+        if any(one.kind == ROLLOUTS_KIND for one in self.read):
+            with writing(self.engine) as connection:
+                documents.thin(connection, ROLLOUTS_KIND, NEWEST)
+        return moved
 
     def under(self, roots: Collection[Path]) -> list[Stored]:
         """The known documents under these paths that are still there."""
@@ -96,6 +103,9 @@ def _said(reader: Reader, path: Path, data: bytes, problem: str | None) -> Docum
     said = reader.read(path, data)
     if problem:
         said.unread.append(Unread(0, problem))
+    if len(said.entries) > MOST_ENTRIES:
+        said.unread.append(Unread(0, f"{len(said.entries) - MOST_ENTRIES:,} scores beyond the first {MOST_ENTRIES:,}"))
+        del said.entries[MOST_ENTRIES:]
     return said
 
 

@@ -155,7 +155,7 @@ def _entry(
         document.unread.append(Unread(line, f"no number under {column!r}: {written[:40]!r}"))
         return None
     said = {what: text(cells.get(name)) for what, name in how.role.items()}
-    metric, k = metric_of(said.get("metric") or (column if spelt(column) not in PLAIN_VALUES else "accuracy"))
+    metric, k = metric_of(said.get("metric") or (column if spelt(column) not in PLAIN_VALUES else "score"))
     unit_said = "percent" if written.endswith("%") else said.get("unit", "")
     unit, caveat = unit_of(metric, unit_said, column, seen)
     fields: dict[str, Any] = {what: _field(what, said[what], line, document) for what in said if what in NUMBERS}

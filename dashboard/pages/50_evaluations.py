@@ -68,11 +68,11 @@ def by_limit(found: Matrix) -> None:
     st.markdown("#### By the limit of the evaluation")
     for text in found.turns[1:3]:
         st.markdown(plain(text, 400))
-    names = [line.system for line in found.lines]
+    names = list(dict.fromkeys(line.system for line in found.lines))
     best = sorted(found.lines, key=lambda line: -max(value for value, _ in line.cells.values()))
     chosen = st.multiselect(
         "systems", names, label_visibility="collapsed",
-        **state.some_of("systems", names, [line.system for line in best[:LINES]], str),
+        **state.some_of("systems", names, list(dict.fromkeys(line.system for line in best[:LINES])), str),
     )  # fmt: skip
     lines = [
         Line(
