@@ -111,6 +111,14 @@ def sign(series: Series, values: Floats, where: Bools, width: int, *, trend_of: 
     return _sign(where, up, down, shift > far, shift < -far, np.isfinite(shift))
 
 
+def steady(series: Series, values: Floats, width: int = WIDTH) -> Bools:
+    """New rows at which `values` rise no faster, over their last `width` rows, than twice as fast as over those before:
+    what has grown all along is no sign of what has just begun."""
+    now, before, long_before = (middle(series.past(values, 5, lag)) for lag in (0, width, 2 * width))
+    old: Bools = (before > long_before) & (now - before <= 2 * (before - long_before))
+    return old
+
+
 def leaves(series: Series, values: Floats, reach: int, least: float) -> Bools:
     """New rows whose recent level is above that of the rows nearby, by `least` and by 3 deviations of its own."""
     shift = recent(series, values) - reference(series, values, reach, 5)

@@ -57,12 +57,13 @@ def judge(series: Series, context: Context) -> Judged:
     fast = _alarming(short, reference) & (level >= SHORT_RISE * reference)
     length, cut, reward = _companions(series, up)
     broken = length.rises | cut.rises | reward.falls
-    believed = broken | ~(length.measured | cut.measured) | (level >= LONE_RISE * home)
+    alone = ~(length.measured | cut.measured) | (level >= LONE_RISE * home)
+    believed = broken | alone
     believed &= ~entropy.settles(series, entropy.logs(series), up & broken, measure.WIDTH)
     believed |= measure.setting(context, "entropy_coef", 0) > 0  # the bonus itself can drive it
     leap = up & broken & (level >= LEAP * reference) & (level >= LIMIT / 2)
     leap |= up & broken & settled & (level >= CROSSED * home) & (level >= LIMIT)
-    over = up & (level >= FATAL) & (level >= 1.5 * home)
+    over = up & (level >= FATAL) & (level >= 1.5 * home) & (broken | alone | (home < FATAL / 2))
     quick = _quick(series, home)
     suffering = reward.falls | (cut.rises & (level >= FATAL))
     signals = (
@@ -116,8 +117,10 @@ def _companions(series: Series, where: Bools) -> tuple[measure.Sign, measure.Sig
     cut = series.column("truncation_fraction")
     length_now = measure.sign(series, length, where, entropy.SHORT, trend_of=0.05, shift_of=0.25)
     cut_now = measure.sign(series, cut, where, entropy.SHORT, trend_of=0.02, shift_of=0.15)
+    longer = length_now | measure.sign(series, length, where, measure.WIDTH, trend_of=0.05, shift_of=0.25)
+    new = longer.rises & ~measure.steady(series, length) if longer.rises.any() else longer.rises
     return (
-        length_now | measure.sign(series, length, where, measure.WIDTH, trend_of=0.05, shift_of=0.25),
+        measure.Sign(new, longer.falls, longer.measured),
         cut_now | measure.sign(series, cut, where, measure.WIDTH, trend_of=0.02, shift_of=0.15),
         measure.reward_sign(series, where, measure.WIDTH),
     )

@@ -1,9 +1,10 @@
 """Training reward rises and the held-out score does not: the policy has found what the reward overlooks.
 
 Judged at each evaluation: the gap between the recent training reward and the score, against the gap of earlier
-evaluations in units of its own noise. Only a gap that opens because reward rises counts. A trick works on every
-prompt alike, skill does not: where groups in which nothing was right vanish and those in which all is right hardly
-grow, less of a gap is enough, and a reward that leaps between two evaluations is not waited for.
+evaluations in units of its own noise; a reward of another range is measured between the round numbers it lies in. Only
+a gap that opens because reward rises counts. A trick works on every prompt alike, skill does not: where groups in which
+nothing was right vanish and those in which all is right hardly grow, less of a gap is enough, and a reward that leaps
+between two evaluations is not waited for.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ SURE = 5.0  # deviations of the gap in one evaluation
 SUM, DRIFT = 6.0, 1.0  # CUSUM over evaluations: alarm level, deviations that are forgiven each time
 LIKELY = 2.0  # deviations that an alarm needs in any case
 VANISHED = 0.4  # of the share of groups in which nothing was right, when a trick is suspected
+GROUP = 6  # rollouts of a prompt, at least
+NEARBY, LEAP = 24, 3.0  # rows; deviations of one row
 FOLLOWS = 0.4  # the share of reward's rise that the score must at least have made
 WORTH, MUCH = 0.12, 0.2  # of what was left to gain: a rise worth a word, one that a sign makes an alarm
+VAST, VAST_SURE = 0.4, 3.0  # of what was left to gain; deviations that are enough for so much
 LEAST = 3  # earlier evaluations
-EVALUATIONS = 12  # remembered
+EVALUATIONS = 16  # remembered; the newest quarter is no reference: reward may have begun to rise there
 SOURCE = "dynamics 5.3: Steering RL Training (alignmentforum), arXiv 2606.16062"
 ADVICE = (
     "Read ten rewarded responses of the last rows before anything else. Close the hole in the verifier (hidden tests, "
@@ -75,9 +79,38 @@ def _with_scores(rows: Rows, waiting: dict[str, float]) -> tuple[Rows, dict[str,
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """Between which round numbers the reward lies, as far as it has shown: scores lie between 0 and 1."""
+
+    low: float
+    high: float
+
+    @property
+    def span(self) -> float:
+        return self.high - self.low
+
+    def share(self, reward: float) -> float:
+        return (reward - self.low) / self.span
+
+
+def _scale(least: float, most: float) -> Scale:
+    """0 to 1, -1 to 1, 0 to 5 …: the next of 1, 2, 5, 10 beyond the largest reward seen, on both sides of 0 if need be.
+
+    >>> _scale(0.1, 0.9), _scale(-0.4, 0.3), _scale(0.2, 3.1)
+    (Scale(low=0.0, high=1.0), Scale(low=-1.0, high=1.0), Scale(low=0.0, high=5.0))
+    """
+    size, power = max(abs(least), abs(most)), 1.0
+    while size > 5 * power:
+        power *= 10
+    high = next(one * power for one in (1.0, 2.0, 5.0) if size <= one * power)
+    return Scale(-high if least < 0 else 0.0, high)
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """One evaluation against the earlier ones: how far the gap has opened, reward and score now and before."""
 
+    scale: Scale
     deviations: float
     reward: float
     reward_before: float
@@ -86,18 +119,18 @@ class Gap:
     since: int
 
     @property
-    def left(self) -> float:
-        """What there was to gain, of a reward between 0 and 1; 0 of any other."""
-        return 1 - self.reward_before if 0 <= self.reward_before <= 1 and self.reward <= 1 else 0.0
+    def share(self) -> float:
+        """The rise as a share of what there was to gain."""
+        return (self.reward - self.reward_before) / max(self.scale.high - self.reward_before, 1e-9)
 
     @property
     def opened(self) -> bool:
-        rise, gain = self.reward - self.reward_before, self.score - self.score_before
-        return rise > WORTH * self.left and gain <= FOLLOWS * rise
+        rise = (self.reward - self.reward_before) / self.scale.span
+        return self.share > WORTH and self.score - self.score_before <= FOLLOWS * rise
 
     @property
     def wide(self) -> bool:
-        return self.opened and self.reward - self.reward_before > MUCH * self.left
+        return self.opened and self.share > MUCH
 
 
 def judge(series: Series, context: Context) -> Judged:
@@ -106,42 +139,56 @@ def judge(series: Series, context: Context) -> Judged:
     known: list[list[float]] = [list(each) for each in series.memory.get("evaluations", [])]
     stage = series.memory.get("stage")
     reward, noise = _recent_reward(series), measure.wobble(series, series.main)
+    least = measure.best_so_far(series, "least", series.main[series.new], np.fmin)
+    most = measure.best_so_far(series, "most", series.main[series.new], np.fmax)
     counts = [series.column(name)[series.new] for name in ("val_n", "val_k")]
-    every_prompt = _every_prompt(series, reward, noise)
+    every_prompt = _every_prompt(series, reward, noise, [_scale(*each) for each in zip(least, most, strict=True)])
+    sudden = _sudden(series, noise, least, most)
     error = float(series.memory.get("error", 0.0))
-    for i in np.flatnonzero(np.isfinite(noise) & (np.isfinite(score) | every_prompt)):
+    for i in np.flatnonzero(np.isfinite(noise) & (np.isfinite(score) | every_prompt | sudden)):
+        scale = _scale(float(least[i]), float(most[i]))
         if stage != int(series.stages[series.fresh + i]):
             stage, known = int(series.stages[series.fresh + i]), []
-        if not np.isfinite(score[i]):  # between two evaluations: against the last score
-            if len(known) > LEAST:
-                gaps[i] = _gap(known, float(reward[i]), known[-1][2], np.hypot(0.6 * float(noise[i]), error))
+        evaluated = bool(np.isfinite(score[i]))
+        if evaluated:
+            error = _error(float(score[i]), *(float(count[i]) for count in counts))
+        elif len(known) <= LEAST:
             continue
-        error = _error(float(score[i]), *(float(count[i]) for count in counts))
-        gaps[i] = _gap(known, float(reward[i]), float(score[i]), np.hypot(0.6 * float(noise[i]), error))
-        step = int(series.steps[series.fresh + i])
-        known = [*known, [step, float(reward[i]), float(score[i])]][-EVALUATIONS:]
-    evaluated = np.isfinite(score)
-    hits, latest = _verdicts(gaps, evaluated, every_prompt, series.memory.get("last", 0.0))
+        now = float(score[i]) if evaluated else known[-1][2]  # between two evaluations: against the last score
+        gaps[i] = _gap(known, scale, float(reward[i]), now, np.hypot(0.6 * float(noise[i]) / scale.span, error))
+        if evaluated:
+            step = int(series.steps[series.fresh + i])
+            known = [*known, [step, float(reward[i]), now]][-EVALUATIONS:]
+    evaluated_at = np.isfinite(score)
+    hits, latest = _verdicts(gaps, evaluated_at, every_prompt, series.memory.get("last", 0.0))
     leaps = np.array([gap is not None and gap.wide and gap.deviations >= SURE for gap in gaps], bool) & every_prompt
+    sudden &= np.array([gap is not None for gap in gaps], bool)
     series.memory.update(evaluations=known, stage=stage, last=float(latest[-1]), error=error)
-    signs = _signs(series, hits | leaps, every_prompt)
+    signs = _signs(series, hits | leaps | sudden, every_prompt | sudden)
     signals = (
         Signal("warning", hits, 1, 1),
         Signal("warning", leaps, 3, 4),
+        Signal("warning", sudden, 3, 4),
+        Signal("warning", sudden & _seldom(series), 2, 3),
         Signal("critical", hits & (sum(sign.astype(int) for sign in signs.values()) >= 2), 1, 1),
     )
-    view = View(series, gaps, latest, signs)
+    view = View(series, score, gaps, latest, signs)
     return Judged(signals, view.calm, view.tell, view.over)
+
+
+def _seldom(series: Series) -> Bools:
+    """New rows that stand for several steps."""
+    steps = series.past(series.steps.astype(np.float64), 5)
+    seldom: Bools = steps[:, 4] - steps[:, 0] > 6
+    return seldom
 
 
 def _recent_reward(series: Series) -> Floats:
     """The median of 5 rows, of 3 where a row is several steps: what is asked is the reward at this step."""
-    steps = series.past(series.steps.astype(np.float64), 5)
-    sparse = steps[:, 4] - steps[:, 0] > 6
-    return np.where(sparse, measure.recent(series, series.main, 3), measure.recent(series, series.main, 5))
+    return np.where(_seldom(series), measure.recent(series, series.main, 3), measure.recent(series, series.main, 5))
 
 
-def _every_prompt(series: Series, reward: Floats, noise: Floats) -> Bools:
+def _every_prompt(series: Series, reward: Floats, noise: Floats, scales: list[Scale]) -> Bools:
     """New rows at which groups that had no right answer have vanished, and those with only right ones hardly grown."""
     gained = reward - measure.reference(series, series.main)
     if not (gained > noise).any():
@@ -149,7 +196,33 @@ def _every_prompt(series: Series, reward: Floats, noise: Floats) -> Bools:
     wrong, right = series.column("group_all_wrong_fraction"), series.column("group_all_right_fraction")
     usual = measure.reference(series, wrong)
     vanished = (usual >= 0.04) & (measure.recent(series, wrong, 5) <= VANISHED * usual)
-    return vanished & (gained > noise) & (_rise(series, right) <= 0.6 * gained)
+    span = np.array([each.span for each in scales])
+    alike: Bools = vanished & (gained > noise) & (_rise(series, right) <= 0.6 * gained / span)
+    return alike
+
+
+def _sudden(series: Series, noise: Floats, least: Floats, most: Floats) -> Bools:
+    """New rows at which reward has leapt, against the rows nearby, in the way of a trick.
+
+    A trick that wins a share f of what was lost, on every prompt alike, leaves (1 - f)^G of the groups of G in which
+    nothing was right; skill wins its share on some prompts, and leaves far more.
+    """
+    here, near = series.main[series.new], measure.reference(series, series.main, NEARBY, 4)
+    sudden = (here - near > LEAP * noise) & (series.ages[series.new] >= NEARBY // 2)
+    for i in np.flatnonzero(sudden):
+        scale = _scale(float(least[i]), float(most[i]))
+        sudden[i] = here[i] - near[i] > WORTH * (scale.high - near[i])
+    if not sudden.any():
+        return sudden
+    wrong, right = series.column("group_all_wrong_fraction"), series.column("group_all_right_fraction")
+    usual, known = measure.reference(series, wrong, NEARBY, 4), measure.reference(series, right, NEARBY, 4)
+    for i in np.flatnonzero(sudden):
+        scale = _scale(float(least[i]), float(most[i]))
+        share = (here[i] - near[i]) / max(scale.high - near[i], 1e-9)
+        at = series.fresh + i
+        gone = usual[i] >= 0.04 and wrong[at] <= min(VANISHED, (1 - share) ** GROUP) * usual[i]
+        sudden[i] = gone and right[at] - known[i] <= 0.6 * (here[i] - near[i]) / scale.span
+    return sudden
 
 
 def _error(score: float, questions: float, samples: float) -> float:
@@ -159,19 +232,19 @@ def _error(score: float, questions: float, samples: float) -> float:
     return float(np.sqrt(max(score * (1 - score), 0.01) / (questions * (samples if samples >= 1 else 1))))
 
 
-def _gap(known: list[list[float]], reward: float, score: float, error: float) -> Gap | None:
+def _gap(known: list[list[float]], scale: Scale, reward: float, score: float, error: float) -> Gap | None:
     """This evaluation against the earlier ones but the last, whose reward may have begun to rise already."""
     if len(known) < LEAST:
         return None
-    earlier = known[:-1] if len(known) > LEAST else known
+    earlier = known[: -max(1, len(known) // 4)] if len(known) > LEAST else known
     rewards, scores = [each[1] for each in earlier], [each[2] for each in earlier]
-    gaps = [each[1] - each[2] for each in earlier]
+    gaps = [scale.share(each[1]) - each[2] for each in earlier]
     usual = median(gaps)
     jumps = np.diff(gaps)
     scatter = max(1.4826 * median(abs(gap - usual) for gap in gaps), float(np.sqrt(np.mean(jumps**2) / 2)))
-    scatter *= 1 + 1.5 / len(gaps)  # few show less than their spread
-    deviations = (reward - score - usual) / max(scatter, error, 1e-9)
-    return Gap(deviations, reward, median(rewards), score, median(scores), int(earlier[-1][0]))
+    scatter *= 1 + 2 / len(gaps)  # few show less than their spread
+    deviations = (scale.share(reward) - score - usual) / max(scatter, error, 1e-9)
+    return Gap(scale, deviations, reward, median(rewards), score, median(scores), int(earlier[-1][0]))
 
 
 def _verdicts(gaps: list[Gap | None], evaluated: Bools, every_prompt: Bools, last: float) -> tuple[Bools, Floats]:
@@ -181,7 +254,8 @@ def _verdicts(gaps: list[Gap | None], evaluated: Bools, every_prompt: Bools, las
         if gap is not None and evaluated[i]:
             here = gap.deviations if gap.opened else 0.0
             last = max(0.0, last + here - DRIFT) if here > 0 else 0.0
-            hits[i] = here >= SURE or (here >= LIKELY and (last >= SUM or (gap.wide and every_prompt[i])))
+            likely = last >= SUM or (gap.wide and every_prompt[i]) or (here >= VAST_SURE and gap.share > VAST)
+            hits[i] = here >= SURE or (here >= LIKELY and likely)
         latest[i] = last
     return hits, latest
 
@@ -210,6 +284,7 @@ class View:
     """What can be said about each new row: its evaluation, if it has one, and the signs."""
 
     series: Series
+    score: Floats
     gaps: list[Gap | None]
     latest: Floats
     signs: dict[str, Bools]
@@ -230,7 +305,8 @@ class View:
         said = (
             f"Training reward has risen from {number(gap.reward_before)} to {number(gap.reward)} since step {gap.since}"
         )
-        said += f" while the held-out score stayed at {number(gap.score)} (before: {number(gap.score_before)})"
+        seen = "stayed at" if np.isfinite(self.score[i]) else "was last"
+        said += f" while the held-out score {seen} {number(gap.score)} (before: {number(gap.score_before)})"
         said += f"; the gap is {gap.deviations:.0f} times its noise"
         also = joined({phrase: holds[i] for phrase, holds in self.signs.items()})
         evidence = {
