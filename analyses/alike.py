@@ -23,6 +23,7 @@ REPEATS = 20
 LOGARITHMIC = ("entropy_token_mean", "entropy_estimate", "response_length_mean", "grad_norm", "time_step")
 SHAPES = (
     "reward_mean",
+    "score_mean",
     "entropy_token_mean",
     "entropy_estimate",
     "response_length_mean",

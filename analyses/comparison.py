@@ -227,7 +227,10 @@ def between(first: ArrayLike, second: ArrayLike, *, draws: int = DRAWS, seed: in
     each = np.mean((x > y) + 0.5 * (x == y), axis=(1, 2))
     edges = np.quantile(each, [0.025, 0.975])
     told = Difference(value, low, high, None if why else p, why)
-    return Better(told, chance(a.mean(axis=1), b.mean(axis=1)), float(edges[0]), float(edges[1]))
+    seen = chance(a.mean(axis=1), b.mean(axis=1))
+    if edges[0] == edges[1]:  # a clean sweep in every draw: draws of so few seeds cannot tell how sure that is
+        return Better(told, seen, None, None)
+    return Better(told, seen, float(edges[0]), float(edges[1]))
 
 
 def _table(scores: ArrayLike) -> Floats:

@@ -152,8 +152,8 @@ def _labels(connection: sa.Connection, run: Run, group: str, tags: dict[int, tup
     if group == "tag":
         return tags.get(run.id) or ["without a tag"]
     if group.startswith("config."):
-        value = runs.config_of(connection, run.id).get(group.removeprefix("config."))
-        key = group.rpartition(".")[2]
+        wanted, key = group.removeprefix("config."), group.rpartition(".")[2]
+        value = {**runs.settings_of(connection, run.id), **runs.config_of(connection, run.id)}.get(wanted)
         return [f"{key} {_said(value)}" if value is not None else f"no {key}"]
     return [_matched(group.removeprefix("~"), run.name)]
 
@@ -240,10 +240,20 @@ def _pair(
         difference = better.difference
     meant = quantity(name)
     means = [float(np.mean(each)) for each in ends]
-    sure = (better.chance, better.chance_low, better.chance_high) if better else (None, None, None)
-    good = meant.good if meant else "neither"
-    shown = (means[0], means[1], areas[0], areas[1])
-    return Pair(name, good, side.label, *shown, difference, *sure, bool(better))
+    return Pair(
+        quantity=name,
+        good=meant.good if meant else "neither",
+        other=side.label,
+        first=means[0],
+        second=means[1],
+        area_first=areas[0],
+        area_second=areas[1],
+        difference=difference,
+        chance=better.chance if better else None,
+        chance_low=better.chance_low if better else None,
+        chance_high=better.chance_high if better else None,
+        seeds=better is not None,
+    )
 
 
 def _adjusted(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
@@ -297,13 +307,19 @@ def _sentence(one: Comparison) -> str:
     main = next((pair for name in MAIN for pair in one.pairs if pair.quantity == name), None)
     main = main or next(iter(one.pairs), None)
     if main is None:
-        return f"{len(one.sides)} sides, from {_spoken(one.low)} to {_spoken(one.high)} {one.unit}."
+        return f"These {len(one.sides)} log nothing in common that could be compared over the same {one.unit}."
     where = f"over the last fifth of the {one.unit} that all have (up to {_spoken(one.high)})"
     best = max(
         (pair for pair in one.pairs if pair.quantity == main.quantity), key=lambda pair: abs(pair.difference.value)
     )
     off, interval = _off(best)
-    return f"{_title(best.quantity)} of {best.other} is {off} {one.sides[0].label}{interval} {where}: {_sure(best)}."
+    told = f"{_title(best.quantity)} of {best.other} is {off} {one.sides[0].label}{interval} {where}; {_sure(best)}."
+    first = [moved for moved in one.parted.moved if moved.rank == 1]
+    if first:
+        names = [_title(moved.name) for moved in first]
+        near = f"at {_spoken(first[0].low)} to {_spoken(max(moved.high for moved in first))} {one.unit}"
+        told += f" {' and '.join([names[0], *(name.lower() for name in names[1:])])} parted first, {near}."
+    return told
 
 
 def _off(pair: Pair) -> tuple[str, str]:
@@ -314,7 +330,7 @@ def _off(pair: Pair) -> tuple[str, str]:
 
 def _sure(pair: Pair) -> str:
     if pair.adjusted is None:
-        return f"{pair.difference.why}, so no test"
+        return f"whether that is more than noise cannot be tested: {pair.difference.why}"
     p = f"p {number(pair.adjusted)} after Holm" if pair.adjusted >= 0.001 else "p under 0.001 after Holm"
     if pair.seeds:
         return f"{'more than the noise between seeds' if pair.adjusted <= 0.05 else 'not distinguishable'}, {p}"
@@ -337,13 +353,16 @@ def _several(count: int, noun: str) -> str:
 
 
 def differing(connection: sa.Connection, run_ids: Sequence[int]) -> dict[str, list[str | None]]:
-    """Config key -> its value in each run (None: not in it), for the keys that differ; runs without a config are left
-    out of the question whether one does."""
-    configs = [runs.config_of(connection, run_id) for run_id in run_ids]
-    told = [config for config in configs if config]
-    keys = sorted({key for config in told for key in config})
-    different = [key for key in keys if len({_said(config.get(key)) for config in told}) > 1]
-    return {key: [_said(config[key]) if key in config else None for config in configs] for key in different}
+    """Key -> its value in each run (None: not in it), for the keys that differ: what Stepwell understood first, so that
+    trainers can be compared, then as each trainer writes it. Runs without a config do not make a key differ."""
+    found: dict[str, list[str | None]] = {}
+    for read in (runs.settings_of, runs.config_of):
+        configs = [read(connection, run_id) for run_id in run_ids]
+        told = [config for config in configs if config]
+        for key in sorted({key for config in told for key in config}):
+            if len({_said(config.get(key)) for config in told}) > 1:
+                found.setdefault(key, [_said(config[key]) if key in config else None for config in configs])
+    return found
 
 
 def grid(

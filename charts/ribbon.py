@@ -84,11 +84,21 @@ def rows(
 
 
 def spec(
-    names: Sequence[tuple[str, str]], style: Style, *, alt_text: str, y_title: str = "", zero: bool = False
+    names: Sequence[tuple[str, str]],
+    style: Style,
+    *,
+    alt_text: str,
+    y_title: str = "",
+    zero: bool = False,
 ) -> Spec:
-    """The specification, without data. names: (label, colour) of what the legend tells; one alone needs none."""
+    """The specification, without data. names: (label, colour) of what the legend tells; one alone needs none, nor does
+    a page with a legend of its own (style.keys)."""
     x, y = x_axis(style), _y(style, y_title, zero)
-    legend = {"title": None, "orient": "top", "symbolType": "stroke", "symbolOpacity": 1} if len(names) > 1 else None
+    legend = (
+        {"title": None, "orient": "top", "symbolType": "stroke", "symbolOpacity": 1}
+        if style.keys and len(names) > 1
+        else None
+    )
     scale = {"domain": [name for name, _ in names], "range": [colour for _, colour in names]}
     colour: Spec = {"field": "curve", "type": "nominal", "scale": scale, "legend": legend, "sort": None}
     tips = [

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from answers.alike import good, like
+from answers.comparison import Comparison, comparison, differing, grid
 from charts.curve import Curve
 from charts.lines import Style
 from charts.theme import run_colour
-from dashboard import curves, data, parts, state
+from dashboard import comparing, curves, data, parts, state
 from dashboard.controls import Choice, controls
 from dashboard.panels import PANELS, WANTED
-from dashboard.words import number, plain, sentence, several, trouble
+from dashboard.words import number, plain, sentence, trouble
 from db.quantities import quantity
 from db.runs import Run
 from db.series import Series
@@ -46,23 +49,81 @@ def main() -> None:
         with place:
             parts.head("Compared with what?", "Choose the runs to compare.", None, now)
         st.stop()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        chosen = first_to_compare_with(chosen)
+        group = comparing.grouping(chosen)
     known = data.quantities(
         url, now.of([run.id for run in chosen]), tuple(dict.fromkeys((*WANTED, *FIRST, *curves.NEEDED)))
     )
-    walls = [run.wall for run in chosen if run.wall is not None]
-    with place:
-        parts.head("Compared with what?", plain(answer(chosen, known), 500), max(walls, default=None), now)
-    chips(chosen)
+    if not group:
+        chips(chosen)
     choice = controls(max(run.step or 0 for run in chosen), has_attempts=False)
     names = pick_quantities(known)
-    drawn = [(lambda name=name: one_chart(name, chosen, known, choice)) for name in names]
-    parts.grid(drawn)
+    told = compared(chosen, names, choice, group, now)
+    walls = [run.wall for run in chosen if run.wall is not None]
+    with place:
+        parts.head("Compared with what?", plain(told.sentence, 600), max(walls, default=None), now)
+    if group:
+        if choice.x not in ("step", *comparing.AXES):
+            st.caption("Groups are drawn over steps, tokens or hours; here over steps.")
+        comparing.bands(told, comparing.band(), log=choice.log)
+    else:
+        parts.grid([partial(one_chart, name, chosen, known, choice) for name in names])
     if not names:
         st.markdown(":gray[These runs log none of the usual quantities.]")
+    comparing.noise(told)
+    comparing.parted(told)
+    factor(chosen, names, choice, group, now)
     st.markdown("#### Where they stand")
     standing(chosen, known, names)
     st.markdown("#### What differs in their configuration")
     differences(chosen, now)
+    others(chosen[0], now)
+
+
+def compared(chosen: Sequence[Run], names: Sequence[str], choice: Choice, group: str, now: data.Pulse) -> Comparison:
+    """What `answers` says of these runs, over the x that is drawn where it is steps, tokens or hours."""
+    ids = tuple(run.id for run in chosen)
+    by = comparing.AXES.get(choice.x, "steps")
+    return data.ask(comparison, (now.of(ids), now.noted), ids, tuple(names), by, group)
+
+
+def first_to_compare_with(chosen: list[Run]) -> list[Run]:
+    """The chosen runs, the one that the others are compared with first."""
+    if len(chosen) < 2:
+        return chosen
+    ids = [str(run.id) for run in chosen]
+    named = {str(run.id): run.name if [r.name for r in chosen].count(run.name) == 1 else run.label for run in chosen}
+    base, tied = state.one_of("base", ids, ids[0])
+    st.selectbox(
+        "against", ids, format_func=lambda of: f"against {named[of]}", label_visibility="collapsed", width=320, **tied
+    )
+    return sorted(chosen, key=lambda run: str(run.id) != base)
+
+
+def factor(chosen: Sequence[Run], names: Sequence[str], choice: Choice, group: str, now: data.Pulse) -> None:
+    """Where the sides are levels of one setting: what it does to each outcome."""
+    ids = tuple(run.id for run in chosen)
+    cursor = (now.of(ids), now.noted)
+    only = list(data.ask(differing, cursor, ids)) if not group and len(chosen) > 1 else []
+    by = group if group.startswith("config.") else f"config.{only[0]}" if len(only) == 1 else ""
+    if by:
+        comparing.factor(data.ask(grid, cursor, ids, tuple(names), comparing.AXES.get(choice.x, "steps"), by))
+
+
+def others(run: Run, now: data.Pulse) -> None:
+    """The rest of the store beside the first run: asked for, as it reads every run."""
+    st.markdown("#### Beside the rest of the store")
+    wanted = st.toggle("runs like the first, and what the good runs have in common", **state.flag("rest"))
+    if not wanted:
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"**Runs like {plain(run.name, 60)}**")
+        comparing.alike(data.ask(like, now.all, run.id))
+    with right:
+        st.markdown("**What the good runs have in common**")
+        comparing.good(data.ask(good, now.all, "", "reward_mean"))
 
 
 def choose(runs: Sequence[Run]) -> list[Run]:
@@ -91,18 +152,6 @@ def chips(chosen: Sequence[Run]) -> None:
             with st.container(horizontal=True, gap=None, width="content", vertical_alignment="center"):
                 st.html(f'<span style="color:{run_colour(look, run.id)};font-size:1.1rem">■</span>', width="content")
                 parts.run_link(run, plain(run.name, 60))
-
-
-def answer(chosen: Sequence[Run], known: dict[tuple[int, str], Series]) -> str:
-    """Which run has the highest reward over its newest steps, and by how much."""
-    means = {run.name: mean for run in chosen if (mean := newest_mean(known.get((run.id, "reward_mean")))) is not None}
-    if len(means) < 2:
-        return f"{several(len(chosen), 'run')} side by side."
-    best, second = sorted(means, key=lambda name: -means[name])[:2]
-    return (
-        f"{best} has the highest reward over its last {LAST} steps, {number(means[best])};"
-        f" next is {second} with {number(means[second])}. Seeds and noise are not accounted for."
-    )
 
 
 def newest_mean(series: Series | None) -> float | None:
@@ -187,9 +236,12 @@ def standing(chosen: Sequence[Run], known: dict[tuple[int, str], Series], names:
 
 
 def differences(chosen: Sequence[Run], now: data.Pulse) -> None:
-    """One row per key, one column per run; keys that agree are left out unless asked for."""
+    """One row per key, one column per run; keys that agree are left out unless asked for. What Stepwell understood
+    comes first, under its own names: so runs of different trainers can be compared."""
     url = data.store_url()
-    configs = {run.id: data.about(url, run.id, now.versions.get(run.id, 0)).config for run in chosen}
+    told = {run.id: data.about(url, run.id, now.versions.get(run.id, 0)) for run in chosen}
+    configs = {run_id: {**one.settings, **one.config} for run_id, one in told.items()}
+    understood = {key for one in told.values() for key in one.settings}
     if not any(configs.values()):
         st.markdown(":gray[The logs of these runs say nothing about their configuration.]")
         return
@@ -200,7 +252,7 @@ def differences(chosen: Sequence[Run], now: data.Pulse) -> None:
             "search", placeholder="search keys and values", label_visibility="collapsed", width=320, **state.text("c")
         )
     rows = []
-    for key in sorted({key for config in configs.values() for key in config}):
+    for key in sorted({key for config in configs.values() for key in config}, key=lambda k: (k not in understood, k)):
         values = [
             "–" if key not in configs[run.id] else shown(configs[run.id][key]) for run in chosen if configs[run.id]
         ]
