@@ -13,6 +13,7 @@ import numpy as np
 
 from alerts.rules import Expression, Rule, better_of
 from analyses.contract import Bools, Finding, Floats, Ints, Severity
+from analyses.episodes import RETELL_ROWS
 from analyses.words import duration, number
 from db.rows import SourceRows
 
@@ -79,8 +80,8 @@ def scan(
     rule: Rule, state: dict[str, Any], new: Cells, now: float | None, elsewhere: Elsewhere | None = None
 ) -> tuple[dict[str, Any], list[Finding]]:
     """now: s since the epoch, where a clock may say that data is missing. State {} is the first."""
-    teller = _Teller(rule, state.get("open"))
-    memory = {name: value for name, value in state.items() if name != "open"}
+    teller = _Teller(rule, state.get("open"), state.get("since", 0))
+    memory = {name: value for name, value in state.items() if name not in ("open", "since")}
     look = _no_data if _of(rule).no_data_for else _not_improved if _of(rule).not_improved_for else _threshold
     for i in range(len(new.steps)):
         row = _Row(
@@ -93,7 +94,8 @@ def scan(
         look(_of(rule), memory, row, teller)
     if now is not None and _of(rule).no_data_for:
         _clock(_of(rule), memory, now, teller, elsewhere)
-    return {**memory, "open": None if teller.open is None else teller.open.as_dict()}, teller.said
+    left = {} if teller.open is None else {"since": teller.since}
+    return {**memory, **left, "open": None if teller.open is None else teller.open.as_dict()}, teller.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +109,21 @@ class _Row:
 
 @dataclass(slots=True)
 class _Teller:
-    """At most one open finding."""
+    """At most one open finding. since: rows since it was last told: while it goes on its numbers do too."""
 
     rule: Rule
     open: Any  # Finding | None; given as its dict
+    since: int
     said: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.open = Finding(**self.open) if self.open else None
 
     def fire(self, row: _Row, onset: int, message: str, evidence: dict[str, float]) -> None:
+        told = _named(_of(self.rule)) | {k: v if math.isfinite(v) else None for k, v in evidence.items()}
+        self.since += 1
         if self.open is None:
+            self.since = 0
             self.open = Finding(
                 trouble=self.rule.name,
                 severity=cast(Severity, self.rule.severity),
@@ -126,9 +132,13 @@ class _Teller:
                 detected_step=row.step,
                 message=message,
                 attempt=row.attempt,
-                evidence=_named(_of(self.rule)) | {k: v if math.isfinite(v) else None for k, v in evidence.items()},
+                evidence=told,
                 source="stepwell.toml",
             )
+            self.said.append(self.open)
+        elif self.since >= RETELL_ROWS:
+            self.since = 0
+            self.open = replace(self.open, message=message, evidence=told)
             self.said.append(self.open)
 
     def close(self, step: int, message: str) -> None:

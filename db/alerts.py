@@ -121,14 +121,19 @@ class Silence:
 
 
 STATEMENT = [statements.c[name] for name in Statement.__dataclass_fields__]
+SAID = ["source_id", "attempt", "trouble", "detected_step", "state", "severity"]
 ALERT = [alerts.c[name] for name in Alert.__dataclass_fields__]
 
 
 def state(connection: sa.Connection, said: Sequence[Statement]) -> None:
-    """Keep what was said; what is known already stays as it is."""
+    """Keep what was said; what is known already stays where it is, in its newest words: those that speak of a trouble
+    that goes on say its numbers anew."""
     rows = [asdict(one) for one in said]
     if rows:
-        connection.execute(insert_new(connection, statements).on_conflict_do_nothing(), rows)
+        new = insert_new(connection, statements)
+        over = {"said": new.excluded.said}
+        changed = statements.c.said != new.excluded.said
+        connection.execute(new.on_conflict_do_update(index_elements=SAID, set_=over, where=changed), rows)
 
 
 def statements_of(connection: sa.Connection, run_ids: Collection[int]) -> dict[int, list[Statement]]:

@@ -16,7 +16,7 @@ from alerts.lifecycle import World, episodes, standing
 from alerts.reading import Span
 from alerts.rules import Channel, Rule
 from db import alerts as store
-from db import runs, schema
+from db import outbox, runs, schema
 from db.alerts import Position, Silence, Statement
 from db.engine import open_store, reading, writing
 from tests.alerting import (
@@ -131,6 +131,23 @@ def test_it_is_repeated_until_somebody_has_it_in_hand(engine: sa.Engine, tmp_pat
     assert [one[4:] for one in told(engine) if one[1] == "low reward"] == kinds[-1]
     with reading(engine) as connection:
         assert [f.who for f in store.flips_of(connection, [one.id])[one.id] if f.kind == "acknowledged"] == ["陈"]
+
+
+@pytest.mark.parametrize("together", [1, 7])
+def test_what_is_repeated_has_the_numbers_of_now(engine: sa.Engine, tmp_path: Path, together: int) -> None:
+    log = tmp_path / "metrics.jsonl"
+    rules = book(RULES.replace("below = 0.2\n", 'below = 0.2\nrepeat_interval = "20m"\n', 1))
+    for first in range(1, 36, together):
+        with log.open("ab") as file:
+            file.write(b"".join(row(s, 0.2 - s / 1000) for s in range(first, first + together)))
+        collect(engine, log)
+        look(engine, rules, minute=first + together - 0.5)
+    with reading(engine) as connection:
+        [one] = [a for a in store.alerts_of(connection) if a.rule == "low reward"]
+        messages = [m for m in outbox.messages_of(connection, [one.id]) if m.kind == "repeat"]
+    assert one.onset_step == 1 and one.finding["evidence"]["value"] == 0.2 - 31 / 1000  # told anew every ten rows
+    assert messages[0].body["evidence"]["value"] < 0.2 - 11 / 1000
+    assert "reward_mean is 0.169" in one.finding["message"]
 
 
 def test_who_is_escalated_to_hears_of_it_only_when_nobody_answers(engine: sa.Engine, tmp_path: Path) -> None:
