@@ -45,7 +45,7 @@ def read(path: Path, data: bytes) -> Document:
     document = Document(unread=list(unread))
     phases = []
     for line, row in rows[:MOST]:
-        cells = dict(zip(names, row.values(), strict=True))
+        cells = {name.lower(): cell for name, cell in row.items()}
         phase: dict[str, str | int | None] = {
             name: text(cells.get(name)) for name in ("system", "phase", "source", "note")
         }

@@ -18,10 +18,12 @@ from feeding import records_of  # noqa: E402
 import collectors.formats  # noqa: E402
 from collectors import configs, rollout_files  # noqa: E402
 from collectors.contract import Sample  # noqa: E402
+from collectors.documents.contract import Reader, readers  # noqa: E402
 
 READERS: list[ModuleType] = [
     importlib.import_module(f"collectors.formats.{m.name}") for m in pkgutil.iter_modules(collectors.formats.__path__)
 ]
+PAPERS = list(readers().values())
 SAMPLES = ROOT / "sample_runs"
 LARGEST = 6000  # bytes of a sample that are a seed: the opening of any log
 SLOWEST = 2.0  # s for an input of a few kB: anything slower is a hang in the making
@@ -39,17 +41,24 @@ def seeds() -> dict[str, bytes]:
             if name not in found and reader.recognises(Sample(path, data[: 1 << 16], data)):
                 piece = data if reader.WHOLE else data[:LARGEST]
                 found[name] = bytes([number, 128]) + piece[: 4 * LARGEST]
+        for number, paper in enumerate(PAPERS, len(READERS) + 1):
+            name = f"{paper.NAME}{path.suffix}"
+            if name not in found and paper.recognises(Sample(path, data[: 1 << 16], data)):
+                found[name] = bytes([number, 128]) + data[: 4 * LARGEST]
     return found
 
 
 def exercise(data: bytes) -> None:
-    """The first byte names the reader (or, beyond them, the config files), the second where the text is cut in two."""
+    """The first byte names the reader (beyond them: the config files, the documents), the second where the text is cut
+    in two."""
     if len(data) < 2:
         return
     began = time.monotonic()
-    which, text = data[0] % (len(READERS) + 1), data[2:]
+    which, text = data[0] % (len(READERS) + 1 + len(PAPERS)), data[2:]
     if which == len(READERS):
         _config(text)
+    elif which > len(READERS):
+        _document(PAPERS[which - len(READERS) - 1], text)
     else:
         _read(READERS[which], text, len(text) * data[1] // 256)
     took = time.monotonic() - began
@@ -69,6 +78,13 @@ def _read(reader: ModuleType, text: bytes, cut: int) -> None:
         records_of(part)
         assert all(one.why for one in part.unread)
         done += 0 if torn or reader.WHOLE else part.used
+
+
+def _document(reader: Reader, text: bytes) -> None:
+    reader.recognises(Sample(Path("x.json"), text, text))
+    said = reader.read(Path("x.json"), text)
+    assert len({entry.position for entry in said.entries}) == len(said.entries)
+    assert all(one.why for one in said.unread)
 
 
 def _config(text: bytes) -> None:
