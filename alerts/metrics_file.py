@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from db.alerts import Alert
 from db.runs import Run
@@ -22,10 +23,22 @@ def write(path: Path, text: str) -> None:
     Path(file.name).replace(path)
 
 
-def text(runs: Mapping[int, Run], alerts: Iterable[Alert], waiting: Mapping[str, int], *, now: float, code: int) -> str:
-    """What stands after a check at `now` (s since the epoch)."""
+def text(
+    runs: Mapping[int, Run],
+    alerts: Iterable[Alert],
+    waiting: Mapping[str, int],
+    *,
+    now: float,
+    code: int,
+    labels: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> str:
+    """What stands after a check at `now` (s since the epoch). labels: rule -> those that it gives its alerts."""
     open_ = [
-        (_of(runs[one.run_id]) | {"rule": one.rule, "severity": one.severity, "state": one.state}, 1.0)
+        (
+            {**labels.get(one.rule, {}), **_of(runs[one.run_id])}
+            | {"rule": one.rule, "severity": one.severity, "state": one.state},
+            1.0,
+        )
         for one in alerts
         if one.run_id in runs
     ]

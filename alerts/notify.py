@@ -55,6 +55,8 @@ def body(world: World, rule: Rule | None, alert: Alert, due: Due, *, now: float,
         "advice": finding.get("advice", ""),
         "source": finding.get("origin") or finding.get("source") or "",
         "annotations": dict(rule.annotations) if rule else {},
+        "labels": dict(rule.labels) if rule else {},
+        "tags": list(world.tags),
         "url": _url(link, world.run_id, alert),
         "opened_at": alert.opened_at,
         "at": now,
@@ -117,8 +119,10 @@ def _alertmanager(one: Mapping[str, Any]) -> list[dict[str, Any]]:
         if RANK[severity] > RANK[one["severity"]] or (severity != one["severity"] and one["kind"] != "escalated"):
             continue
         labels = {"alertname": one["rule"], "project": one["project"], "run": one["run"], "episode": str(one["alert"])}
-        entry: dict[str, Any] = {"labels": {**labels, "severity": severity}}
+        entry: dict[str, Any] = {"labels": {**one.get("labels", {}), **labels, "severity": severity}}
         entry["annotations"] = {"summary": one["title"], "description": text([one])[1], **one["annotations"]}
+        # Not a label: by its labels an alert is known, and people give and take tags while it fires.
+        entry["annotations"] |= {"tags": ", ".join(one["tags"])} if one.get("tags") else {}
         entry["startsAt"], entry["endsAt"] = _time(one["opened_at"]), _time(one["at"] if over else ends)
         found.append(entry | ({"generatorURL": one["url"]} if one["url"] else {}))
     return found

@@ -131,6 +131,19 @@ def names(value: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+OURS = ("alertname", "project", "run", "episode", "severity", "rule", "state")
+"""Labels that every alert has."""
+
+
+def labels(value: Any) -> dict[str, str]:
+    """Names as Prometheus takes them, and none of ours."""
+    found = texts(value)
+    wrong = [name for name in found if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or name in OURS]
+    if wrong:
+        raise ValueError(f"names of letters, digits and _, other than {', '.join(OURS)}: not {wrong[0]!r}")
+    return found
+
+
 def texts(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError('a table of texts, such as { runbook = "https://…" }')

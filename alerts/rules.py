@@ -77,6 +77,7 @@ class Rule:
     runs: tuple[str, ...] = ("*",)
     tags: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     channels: tuple[str, ...] | None = None
     repeat: float | None = 43_200.0
     tell_resolved: bool = True
@@ -345,6 +346,7 @@ RULE = {
     "runs": read.Key(read.names),
     "tags": read.Key(read.names),
     "annotations": read.Key(read.texts),
+    "labels": read.Key(read.labels),
     "channels": read.Key(read.names),
     "repeat_interval": read.Key(read.interval, "repeat"),
     "tell_resolved": read.Key(read.flag),

@@ -96,7 +96,7 @@ def _pass(engine: sa.Engine, wish: _Wish, book: Book, limit: float) -> int:
         _after(wish, acts, served)
     with writing(engine) as connection:
         heartbeat.end(connection, now, time.time(), code, len(report.runs))
-    _metrics(engine, wish, report, code)
+    _metrics(engine, wish, report, code, book)
     return code
 
 
@@ -122,14 +122,16 @@ def _ping(wish: _Wish, what: str) -> None:
                 click.echo(f"ping not delivered: {type(error).__name__}", err=True)
 
 
-def _metrics(engine: sa.Engine, wish: _Wish, report: Report, code: int) -> None:
+def _metrics(engine: sa.Engine, wish: _Wish, report: Report, code: int, book: Book) -> None:
     if not (name := wish.of("metrics_file")):
         return
     with reading(engine) as connection:
         open_ = alert_rows.alerts_of(connection, report.runs.keys(), still_open=True)
         waiting = outbox_rows.waiting(connection)
+    labels = {rule.name: rule.labels for rule in book.rules.values() if rule.labels}
+    told = metrics_file.text(report.runs, open_, waiting, now=time.time(), code=code, labels=labels)
     try:
-        metrics_file.write(Path(name), metrics_file.text(report.runs, open_, waiting, now=time.time(), code=code))
+        metrics_file.write(Path(name), told)
     except OSError as error:
         click.echo(f"metrics file not written: {name}: {error.strerror}", err=True)
 

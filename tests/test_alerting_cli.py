@@ -155,13 +155,14 @@ def test_a_ping_url_is_a_secret(stepwell: Stepwell, monkeypatch: pytest.MonkeyPa
 
 def test_the_metrics_file_is_what_node_exporter_reads(stepwell: Stepwell, tmp_path: Path) -> None:
     blow_up(tmp_path)
+    (tmp_path / "stepwell.toml").write_text('[rules.entropy_blowup]\nlabels = { team = "rl" }\n')
     file = tmp_path / "out" / "stepwell.prom"
     stepwell("check", tmp_path, "--metrics-file", file)
     text = file.read_text(encoding="utf-8")
     sample = re.compile(r'[a-z_]+(\{([a-z]+="([^"\\\n]|\\.)*",?)*\})? [0-9.e+-]+')
     for line in text.splitlines():
         assert line.startswith("# ") or sample.fullmatch(line), line
-    assert re.search(r'stepwell_alert\{.*rule="entropy_blowup".*state="firing"\} 1\n', text)
+    assert re.search(r'stepwell_alert\{team="rl",.*rule="entropy_blowup".*state="firing"\} 1\n', text)
     assert "stepwell_check_exit_code 1\n" in text and text.endswith("# EOF\n")
     assert [path.name for path in file.parent.iterdir()] == ["stepwell.prom"]
 

@@ -22,7 +22,7 @@ from alerts.check import check
 from alerts.lifecycle import World
 from alerts.outbox import Failed, deliver
 from alerts.plan import Due
-from alerts.rules import Book, Channel
+from alerts.rules import Book, Channel, Rule
 from charts import still
 from db.alerts import Alert
 from db.engine import open_store
@@ -85,6 +85,16 @@ def test_the_first_line_says_what_which_run_which_step_and_how_sure(engine: sa.E
     assert "Try: " in told["text"] and "http://dash.example" in told["text"] and "Clears: " in told["text"]
     # What got worse before anybody was told is told once, as it is now.
     assert told["text"].count("entropy blow-up") + told["title"].count("entropy blow-up") == 1
+
+
+def test_labels_of_a_rule_reach_alertmanager_and_tags_are_none() -> None:
+    rule = Rule("low", labels={"team": "rl"}, annotations={"runbook": "https://wiki/low"})
+    alert = Alert(7, 1, "low", "1:1:10", "firing", "warning", 1, 1, 10, 12, None, START)
+    world = World(1, "p", "数学", 12, tags=("16K", "grpo"))
+    [entry] = notify.alertmanager([notify.body(world, rule, alert, Due("am", "firing", 0, "warning", "{}"), now=START)])
+    ours = {"alertname": "low", "project": "p", "run": "数学", "episode": "7", "severity": "warning"}
+    assert entry["labels"] == {"team": "rl", **ours}
+    assert (entry["annotations"]["tags"], entry["annotations"]["runbook"]) == ("16K, grpo", "https://wiki/low")
 
 
 @pytest.mark.parametrize(

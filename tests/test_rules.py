@@ -88,6 +88,8 @@ BAD = {
     '[channels.c]\nurl_env = "A"\nurl = "json://x"': (2, "exactly one of"),
     "[guards.g]\nafter = 2": (1, "exactly one of"),
     "[rules.stalled]\nrepeat_interval = 0": (2, "never"),
+    '[rules.stalled]\nlabels = { severity = "x" }': (2, "other than alertname"),
+    '[rules.stalled]\nlabels = { "my team" = "x" }': (2, "letters, digits and _"),
 }
 
 
