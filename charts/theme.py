@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,17 @@ def look(name: str | None) -> Look:
 def run_colour(look: Look, run_id: int) -> str:
     """The colour of a run, the same for ever: it follows from its number in the store alone."""
     return look.runs[(run_id - 1) % len(look.runs)]
+
+
+def run_colours(look: Look, run_ids: Sequence[int]) -> dict[int, str]:
+    """The colours of runs that stand in one chart: each its own, and where two would have the same, the later one the
+    next that is free, as long as there is one."""
+    chosen: dict[int, str] = {}
+    for run_id in run_ids:
+        own = look.runs.index(run_colour(look, run_id))
+        order = [*look.runs[own:], *look.runs[:own]]
+        chosen[run_id] = next((colour for colour in order if colour not in chosen.values()), order[0])
+    return chosen
 
 
 def config(look: Look) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 
 from answers import roster
-from dashboard import data, parts, state
+from dashboard import data, parts, report_button, state
 from dashboard.health import RANK, gravest_first
 from dashboard.words import number, plain, sentence, tokens, trouble
 from db.findings import Finding
@@ -139,6 +139,7 @@ def switch(run: Run, runs: Sequence[Run]) -> None:
     _, tied = state.one_of("run", list(names), str(run.id))
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         st.selectbox("run", list(names), format_func=names.__getitem__, label_visibility="collapsed", width=280, **tied)
+        report_button.offer([run.id], run.name)
         st.page_link(
             parts.COMPARE, label="compare", icon=":material/stacked_line_chart:", query_params={"runs": str(run.id)}
         )

@@ -244,6 +244,19 @@ def export(store: str | None, run: Sequence[str], form: str, output: Path | None
 
 @cli.command()
 @with_store
+@click.argument("run", nargs=-1, required=True)
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write (report.html).")
+@click.option("--png", type=click.Path(path_type=Path), help="The charts as one picture, for a paper.")
+def report(store: str | None, run: Sequence[str], output: Path | None, png: Path | None) -> None:
+    """Write a report of RUN, or of several side by side: one HTML file that opens without a network."""
+    from stepwell import reporting
+
+    engine, _settings = opened({"store": store})
+    reporting.report(engine, run, output, png)
+
+
+@cli.command()
+@with_store
 @click.argument("sql")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", show_default=True)
 def query(store: str | None, sql: str, form: str) -> None:
