@@ -27,9 +27,10 @@ FALL = 0.8  # x reference before a trend is looked at
 STEEP = 0.65  # x reference before a short trend is looked at, and what it must lose
 HORIZON = 60  # steps within which the floor must be reached
 NEAR, FAR = 250, 400  # the same where gradients shrink already, where two signs are there
-DEAD = 0.05  # nats
+DEAD, COLD = 0.05, 0.25  # nats; of the most there was, where that is less
 NEARBY, SOON = 20, 6  # rows of the reference where there is no time for a trend; rows to the floor then
-LOST = 0.5  # of the most there was, where the floor is still far
+LOST = 0.6  # of the most there was, where the floor is still far
+MUTE = 0.4  # of the most there was, where neither gradients nor groups are logged
 GRACE = 50  # steps of the run in which a steep fall is the norm
 GRACE_ROWS = 12
 LONG = 60  # rows of the trend that sees slow declines
@@ -53,16 +54,18 @@ def judge(series: Series, context: Context) -> Judged:
     long, short = (measure.line(series, logs, mature, width) for width in (LONG, measure.WIDTH))
     steep = measure.line(series, logs, mature & (level <= STEEP * reference), entropy.SHORT)
     lines = (long, short, steep)
-    untils = np.array([_until_dead(long), _until_dead(short), _until_dead(steep, STEEP)])
+    most = _most(series)
+    floor = np.fmin(DEAD, COLD * most)  # some runs live near 0.1 and are well
+    untils = np.array([_until_dead(long, floor), _until_dead(short, floor), _until_dead(steep, floor, STEEP)])
     until = np.fmin.reduce(untils)
     gone = down & (level <= 0.1 * reference) & (level <= 0.4 * DEAD)
     gradient, halved, zero, reward = _companions(series, gone | (until <= FAR))
     spoken = zero.rises & (gradient.falls | reward.falls | (_walked(series) >= 2 * GRACE))  # it drifts early on
     signs = gradient.falls.astype(int) + halved.falls + spoken + reward.falls
-    measured = gradient.measured | zero.measured | reward.measured
-    believed = np.where(reward.rises, signs >= 2, (signs >= 1) | ~measured)
+    mute = ~(gradient.measured | zero.measured) & ((level <= MUTE * most) | ~reward.measured)
+    believed = np.where(reward.rises, signs >= 2, (signs >= 1) | mute)
     distant = ((until <= NEAR) & gradient.falls & ~reward.rises) | ((until <= FAR) & (signs >= 2))
-    falls = (until <= HORIZON) | (distant & (level <= LOST * _most(series)))
+    falls = (until <= HORIZON) | (distant & (level <= LOST * most))
     quick = _quick(series, mature & (level <= STEEP * reference))
     silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))
@@ -107,9 +110,9 @@ def _most(series: Series) -> Floats:
     return measure.best_so_far(series, "most", smooth, np.fmax)
 
 
-def _until_dead(line: measure.Line, share: float = 0.75) -> Floats:
+def _until_dead(line: measure.Line, floor: Floats, share: float = 0.75) -> Floats:
     """Steps until a fall that is certain and large (to `share`) reaches the floor; inf where there is none."""
-    until = trend.steps_until(np.full(len(line.level), np.log(DEAD)), line.level, line.high)
+    until = trend.steps_until(np.log(floor), line.level, line.high)
     return np.where((line.high < 0) & (line.gain <= np.log(share)), until, np.inf)
 
 
