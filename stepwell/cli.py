@@ -460,6 +460,33 @@ def stages(store: str | None, run: str, as_json: bool) -> None:
 
 
 @cli.command()
+@with_store
+@click.argument("run", nargs=-1, required=True)
+@click.option("--metric", multiple=True, metavar="QUANTITY", help="Such as reward_mean; may be given again.")
+@click.option("--by", type=click.Choice(["steps", "tokens", "hours"]), default="steps", show_default=True)
+@click.option("--group", default="", metavar="HOW", help="name (without its seed), tag, config.KEY, or ~REGEX.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def compare(store: str | None, run: Sequence[str], metric: Sequence[str], by: Any, group: str, as_json: bool) -> None:
+    """Compare the first RUN (or group of seeds) with the others: what is more than noise, what differs."""
+    from stepwell import comparing
+
+    engine, _settings = opened({"store": store})
+    comparing.compare(engine, run, metric, by, group, as_json=as_json)
+
+
+@cli.command()
+@with_store
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def forecast(store: str | None, run: str, as_json: bool) -> None:
+    """Say where the score and the entropy of RUN are heading, if the data can tell."""
+    from stepwell import comparing
+
+    engine, _settings = opened({"store": store})
+    comparing.forecast(engine, run, as_json=as_json)
+
+
+@cli.command()
 @click.option(
     "--folder", type=click.Path(path_type=Path), default="demo", show_default=True, help="Where its stores live."
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from answers import alike, spent
 from answers.comparison import comparison, differing, grid, sides
@@ -17,6 +18,7 @@ from charts.theme import LIGHT
 from db import runs
 from db.engine import open_store, reading
 from db.runs import set_config
+from stepwell import cli
 from tests.browser import collect
 from tests.test_dashboard_apptest import drawn, page, run_id, shown, small_store, text
 from tests.test_dashboard_one_run import logged
@@ -181,3 +183,30 @@ def test_the_page_survives_odd_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "log nothing in common" in text(test)
     lone = shown(page("compare"), store, monkeypatch, runs=run_id(store, "single"))
     assert "choose another to compare with" in text(lone)
+
+
+def stepwell(*words: str) -> tuple[int, str]:
+    """(exit code, output) of the command."""
+    done = CliRunner().invoke(cli.cli, list(words))
+    return done.exit_code, done.output
+
+
+def test_the_commands_say_the_same(seeds: str, small_store: str) -> None:
+    code, out = stepwell("compare", "--store", seeds, "lab/基线-seed0", "lab/better-seed0", "--metric", "score_mean")
+    assert code == 0
+    assert "higher in these two runs" in out
+    assert "lr: 1e-06 | 2e-06" in out
+    names = [f"{name}-seed{seed}" for name in ("lab/基线", "lab/better") for seed in range(5)]
+    code, out = stepwell("compare", "--store", seeds, *names, "--group", "name", "--metric", "score_mean", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["labels"] == ["lab/基线", "lab/better"]
+    assert told["pairs"][0]["adjusted"] == pytest.approx(2 / 252)
+    assert stepwell("compare", "--store", seeds, "nobody")[0] == 2
+    assert stepwell("compare", "--store", seeds, "lab/half", "--metric", "beauty")[0] == 2
+    code, out = stepwell("forecast", "--store", small_store, "lab/blowup-16k")
+    assert code == 0
+    assert "Yes, too much" in out
+    told = json.loads(stepwell("forecast", "--store", small_store, "lab/blowup-16k", "--json")[1])
+    assert told["course"]["way"] == "growing"
+    assert "fit" not in told["course"]
