@@ -133,5 +133,5 @@ def _in_words(benchmark: str, lines: Sequence[Line], limits: Sequence[int], turn
     more = "" if error is None else f" ± {error:.1f}"
     return (
         f"On {benchmark} the highest is {best[0].system} with {value:.1f}{more} % at {limit_words(best[1])}; "
-        f"{several(len(lines), 'system')}, {span}."
+        f"{several(len({line.system.partition(' · ')[0] for line in lines}), 'system')}, {span}."
     )

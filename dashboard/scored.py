@@ -44,6 +44,11 @@ def chart(key: str, lines: Sequence[Line], axes: Axes, alt_text: str) -> None:
     st.vega_lite_chart(drawn, scores.spec(shown, axes, alt_text), theme=None, key=f"scores-{key}")
 
 
+def no_comma(name: str) -> str:
+    """In the address, where commas divide names."""
+    return name.replace(",", ";")
+
+
 def limit(tokens: int | None) -> str:
     return NOT_STATED if tokens is None else limit_words(tokens)
 

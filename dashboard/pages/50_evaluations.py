@@ -68,11 +68,18 @@ def by_limit(found: Matrix) -> None:
     st.markdown("#### By the limit of the evaluation")
     for text in found.turns[1:3]:
         st.markdown(plain(text, 400))
+    if len(found.limits) > 1:
+        curves_of(found)
+    table(found)
+
+
+def curves_of(found: Matrix) -> None:
+    """Score over limit, for the systems that are chosen; at first those that reach highest."""
     names = list(dict.fromkeys(line.system for line in found.lines))
     best = sorted(found.lines, key=lambda line: -max(value for value, _ in line.cells.values()))
     chosen = st.multiselect(
         "systems", names, label_visibility="collapsed",
-        **state.some_of("systems", names, list(dict.fromkeys(line.system for line in best[:LINES])), str),
+        **state.some_of("systems", names, list(dict.fromkeys(line.system for line in best[:LINES])), scored.no_comma),
     )  # fmt: skip
     lines = [
         Line(
@@ -87,10 +94,9 @@ def by_limit(found: Matrix) -> None:
         for line in found.lines
         if line.system in chosen
     ]
-    if lines and len(found.limits) > 1:
+    if lines:
         axes = Axes("tokens an answer may have", "%", found.limits, tokens=True, log=True, look=parts.look())
         scored.chart("limits", lines, axes, f"Scores on {found.benchmark} by evaluation limit. {found.sentence}")
-    table(found)
 
 
 def table(found: Matrix) -> None:
@@ -218,8 +224,8 @@ def every(mine: Sequence[Scored]) -> None:
             "temperature": one.said.temperature,
             "trained at": scored.limit(one.said.train_context),
             "step": one.said.step,
-            "truncated": number(one.said.truncated_fraction, "fraction"),
-            "note": one.said.note,
+            "truncated": None if (cut := one.said.truncated_fraction) is None else number(cut, "fraction"),
+            "note": one.said.note or None,
         }
         for one in mine
     ]

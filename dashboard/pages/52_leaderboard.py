@@ -43,7 +43,7 @@ def controls(told: Leaderboard) -> tuple[list[str], str]:
         st.segmented_control("whose", list(WHOSE), format_func=WHOSE.__getitem__, label_visibility="collapsed", **tied)
     chosen = st.multiselect(
         "benchmarks", told.columns, label_visibility="collapsed", placeholder="benchmarks",
-        **state.some_of("on", told.columns, usual(told), str),
+        **state.some_of("on", told.columns, usual(told), scored.no_comma),
     )  # fmt: skip
     return chosen, whose
 
