@@ -9,7 +9,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
@@ -25,8 +25,11 @@ def warm() -> None:
 
 
 def routes() -> list[Route]:
-    """Routes beside the pages."""
-    return [Route(path, ready) for path in sorted({READY, f"{base()}{READY}"})]
+    """Routes beside the pages. The first page stands at the root; its name leads there too."""
+    return [
+        *(Route(path, ready) for path in sorted({READY, f"{base()}{READY}"})),
+        Route(f"{base()}/overview", to_the_first_page),
+    ]
 
 
 def middleware() -> list[Middleware]:
@@ -44,6 +47,10 @@ async def ready(request: Request) -> JSONResponse:
     who they are here."""
     answers = await run_in_threadpool(_store_answers)
     return JSONResponse({"store": "answers" if answers else "is away"}, status_code=200 if answers else 503)
+
+
+async def to_the_first_page(request: Request) -> RedirectResponse:
+    return RedirectResponse(f"{base()}/" + (f"?{request.url.query}" if request.url.query else ""))
 
 
 def _store_answers() -> bool:

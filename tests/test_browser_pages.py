@@ -16,7 +16,7 @@ from tests.looks import missed
 pytestmark = pytest.mark.skipif(
     not Path(CHROMIUM).is_file(), reason=f"no browser at {CHROMIUM}: install chromium or set CHROMIUM to one"
 )
-PAGES = [app.name(path) if number else "" for number, path in enumerate(app.pages())]
+PAGES = [app.name(path) for path in app.pages()]
 RESTS = """() => document.querySelector('.st-key-beat') && !document.querySelector('[data-stale="true"]')
   && !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]')
   && [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')].every(c => c.querySelector('svg, canvas'))"""
@@ -47,7 +47,7 @@ def rested(page: Page) -> None:
     page.wait_for_function(RESTS)
 
 
-@pytest.mark.parametrize("name", PAGES, ids=lambda name: name or "overview")
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_for_every_reader(context: BrowserContext, address: str, name: str) -> None:
     page, said = context.new_page(), list[str]()
     page.on("console", lambda told: said.append(told.text) if told.type == "error" else None)
