@@ -2,7 +2,7 @@
 
 Residuals are whitened by their lag-1 autocorrelation r, drawn in moving blocks of two, and what the whitening took out
 is put back as a factor (prewhitened block bootstrap, Davison and Hinkley 1997, 8.2.3); the tails are widened as t with
-the independent rows that are left. Plain moving blocks of five cover a nominal 95 % in 77 to 90 % on windows of 30 to
+the independent rows that are left. Plain moving blocks of five cover a nominal 95 % in 77 to 91 % on windows of 30 to
 50 rows; what these cover is in benchmarks/README.md.
 """
 

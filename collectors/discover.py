@@ -37,6 +37,7 @@ SKIPPED_ENDINGS = (
     ".zip .tar .whl .db .db-wal .db-shm .sqlite .pkl .lock .html .css .js .ts"
 )
 ENDINGS = tuple(SKIPPED_ENDINGS.split())
+ROLLOUTS = re.compile(r"(completions_\d+|tokens|rollouts)\.parquet")
 # File names that say no more than "a log": there the folder is the run.
 PLAIN_NAMES = set(
     "metrics metric train training trainer log logs logging output out stdout stderr console main history progress "
@@ -83,6 +84,11 @@ def formats() -> dict[str, Format]:
     return {module.NAME: as_format(module) for module in modules}
 
 
+def _is_passed_by(name: str) -> bool:
+    """By its ending a file is no log; tables of rollouts are looked at."""
+    return name.endswith(ENDINGS) and not ROLLOUTS.fullmatch(name)
+
+
 def walk(
     paths: Sequence[Path], unreadable: dict[Path, str] | None = None, stores: list[Path] | None = None
 ) -> Iterator[Found]:
@@ -125,7 +131,7 @@ def _walk(
 
 def _inside(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        mine = [one for one in entries if one.name not in SKIPPED_FOLDERS and not one.name.endswith(ENDINGS)]
+        mine = [one for one in entries if one.name not in SKIPPED_FOLDERS and not _is_passed_by(one.name)]
     return sorted(mine, key=lambda one: _order(one.name))
 
 

@@ -28,13 +28,14 @@ KEYS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 """What such a file is called, and the keys of its first record that tell; the closest first."""
 PARQUET = re.compile(r"completions_\d+\.parquet")
+TABLES = {"tokens.parquet": "table of rollouts", "rollouts.parquet": "table of rollouts"}
 BLOCKS = b"[prompt]"  # EasyR1's generations.log
 
 
 def what(path: Path, head: bytes) -> str | None:
     """What a file holds if it holds rollouts. head: its first bytes."""
-    if PARQUET.fullmatch(path.name) and head.startswith(b"PAR1"):
-        return "TRL completions"
+    if head.startswith(b"PAR1"):
+        return "TRL completions" if PARQUET.fullmatch(path.name) else TABLES.get(path.name)
     if head.lstrip().startswith(BLOCKS):
         return "EasyR1 generations"
     record = _first(head)

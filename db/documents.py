@@ -5,6 +5,8 @@ A document whose bytes have changed replaces in one transaction all that it said
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -77,6 +79,21 @@ def forget(connection: sa.Connection, paths: Collection[str]) -> None:
 def attach(connection: sa.Connection, document_id: int, run_id: int | None) -> None:
     """Whose it is was learnt after it was stored; its scores: `db.evaluations.attach`."""
     connection.execute(sa.update(documents).where(documents.c.id == document_id).values(run_id=run_id))
+
+
+def thin(connection: sa.Connection, kind: str, keep: int) -> int:
+    """Let go of what was read of a run's documents of this kind but the newest `keep`: of rollouts there comes one at
+    every step. Their rows stay, so that nobody reads them again. Returns how many were let go of."""
+    c = documents.c
+    query = sa.select(c.id, c.run_id, c.path, c.modified).where(c.kind == kind, c.content != "", c.run_id.is_not(None))
+    by_run: dict[int, list[tuple[float, int, int]]] = defaultdict(list)
+    for of, run_id, path, modified in connection.execute(query):
+        number = re.search(r"(\d{1,18})\D*$", path)
+        by_run[run_id].append((modified, int(number[1]) if number else 0, of))
+    old = [of for found in by_run.values() for _, _, of in sorted(found)[:-keep]]
+    if old:
+        connection.execute(sa.update(documents).where(c.id.in_(old)).values(content=""))
+    return len(old)
 
 
 def known(connection: sa.Connection) -> list[Document]:

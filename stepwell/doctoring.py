@@ -98,11 +98,9 @@ def _document(one: Document, scores: int) -> dict[str, Any]:
 
 
 def _others(collector: Collector) -> Iterator[Path]:
-    """The files that no reader claimed, and those that discovery passes by for their ending."""
+    """The files that no reader claimed, and those that were read as rollouts."""
     yield from collector.refused
-    for path in collector.paths:
-        if path.is_dir():
-            yield from (one.resolve() for one in path.rglob("completions_*.parquet"))
+    yield from (Path(one.path) for one in collector.papers.known.values() if one.kind == "rollouts")
 
 
 def _rollouts(path: Path) -> str | None:
@@ -125,7 +123,7 @@ def _tell(report: dict[str, Any]) -> None:
     for one in report["unreadable"]:
         click.secho(f"not read: {one['path']}: {one['why']}", fg="red")
     _tell_files("config files", report["configs"])
-    _tell_files("rollouts, read later", [f"{one['path']} ({one['kind']})" for one in report["rollouts"]])
+    _tell_files("rollouts", [f"{one['path']} ({one['kind']})" for one in report["rollouts"]])
     _tell_files("no logs that Stepwell knows", report["not_logs"])
 
 

@@ -113,8 +113,12 @@ def test_the_sign_test(d: list[int], p: float) -> None:
     assert length.sign_test(np.array(d, float)) == pytest.approx(p)
 
 
-def test_a_repetition_loop_compresses() -> None:
-    rng = np.random.default_rng(0)
-    prose = "".join(map(chr, rng.integers(97, 123, 4000)))
-    assert length.loops("so the answer is 42. wait, " * 200)
-    assert not length.loops(prose) and not length.loops("wait " * 5)
+def test_what_a_longer_limit_could_gain() -> None:
+    """Prompt 0: 2 of 4 cut, finished ones all right; prompt 1: 1 of 4 cut, 1 of 3 finished right; prompt 2: all cut."""
+    prompt = np.repeat([0, 1, 2], 4)
+    cut = np.array([1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1], bool)
+    right = np.array([0, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0], bool)
+    one = length.if_extended(prompt, cut, right)
+    assert one.gain == pytest.approx((2 * 1 + 1 / 3) / 12)
+    assert (one.prompts, one.unknown) == (3, 4) and one.low <= one.gain <= one.high
+    assert math.isnan(length.if_extended(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, bool)).gain)

@@ -161,6 +161,8 @@ class Named:
         self.ends: dict[str, set[int]] = defaultdict(set)
         for run in known:
             place, _, own = places[run.id].partition("#")
+            if not own and PurePath(place).name in PLAIN_NAMES:  # a log called metrics.jsonl: the folder is the run's
+                self.folders[str(PurePath(place).parent)].add(run.id)
             (self.beside if own not in ("", PurePath(place).name) else self.folders)[place].add(run.id)
             for name in {run.name, run.label}:
                 self.names[name].add(run.id)

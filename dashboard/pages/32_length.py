@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -11,11 +12,12 @@ import streamlit as st
 
 from answers.length import Length, length
 from answers.limits import share, spoken
+from answers.rollouts import rollouts
 from charts import export, forecast
 from charts.curve import Band, Level
 from dashboard import data, downloads, parts, readiness_view, run_head, run_view
 from dashboard.panels import Panel
-from dashboard.words import number
+from dashboard.words import number, plain
 from db import stages as said
 
 LENGTHS = Panel(
@@ -58,7 +60,7 @@ def main() -> None:
         other_limits(found)
     with right:
         accounting(found)
-    by_prompt()
+    by_prompt(one)
 
 
 def bands(found: Length, view: run_view.View) -> list[Band]:
@@ -184,12 +186,42 @@ def accounting(found: Length) -> None:
     )
 
 
-def by_prompt() -> None:
-    """What no log of metrics can tell."""
-    st.caption(
-        "Whether wrong answers are longer than right ones to the same prompt, and how many end in a loop, needs the "
-        "rollouts themselves: means over a batch mix easy prompts with hard ones."
-    )
+def by_prompt(one: run_head.One) -> None:
+    """What no log of metrics can tell: responses to the same prompt against each other."""
+    st.markdown("#### Are wrong answers longer, prompt by prompt?")
+    found = data.ask(rollouts, (one.cursor, one.now.noted), one.run.id)
+    if found is None:
+        st.markdown(
+            ":gray[Means over a batch mix easy prompts with hard ones; this takes the responses themselves. Collected "
+            "beside the log are verl's] `trainer.rollout_data_dir` :gray[and TRL's] `log_completions=True`:gray[.]"
+        )
+        return
+    st.markdown(plain(found.sentence, 500))
+    told = found.within
+    rows = [
+        ("wrong ÷ right, within a prompt (median, 95 %)", ratio(told.median, told.low, told.high)),
+        ("prompts that have both", f"{told.prompts:,}"),
+        ("p of the sign test", number(told.p) if np.isfinite(told.p) else "–"),
+        ("wrong ÷ right, all prompts mixed", ratio(told.pooled)),
+        ("of which only the mix of prompts", ratio(told.gap)),
+        ("responses that end in a loop", share(found.looping)),
+    ]
+    if found.extended is not None:
+        more = found.extended
+        rows.append(
+            ("reward that more room could gain, at most", f"{more.gain:.2g} ({more.low:.2g} to {more.high:.2g})")
+        )
+    steps = ", ".join(f"{step:,}" for step in found.steps)
+    st.dataframe(pd.DataFrame(rows, columns=["", "lengths"]), hide_index=True, height="content")
+    st.caption(f"{found.responses:,} responses of the batches at step {steps}; lengths in {found.unit}")
+
+
+def ratio(log: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A difference of logarithms as a ratio."""
+    if not math.isfinite(log):
+        return "–"
+    between = f" ({math.exp(low):.2f} to {math.exp(high):.2f})" if math.isfinite(low) else ""
+    return f"{math.exp(log):.2f}×{between}"
 
 
 main()
