@@ -22,10 +22,17 @@ def extremes(x: Floats, y: Floats, columns: int, *, log: bool = False) -> Ints:
     if n <= 2 * columns + 2:
         return np.arange(n)
     column = _columns(np.log(x) if log else x, columns)
-    order = np.lexsort((y, column))  # within a column from the lowest to the highest
-    starts = np.flatnonzero(np.diff(column[order], prepend=-1))
-    ends = np.append(starts[1:], n) - 1
-    return np.unique(np.concatenate([[0, n - 1], order[starts], order[ends]]))
+    starts = np.flatnonzero(np.diff(column, prepend=-1))
+    lengths = np.diff(starts, append=n)
+    return np.unique(
+        np.concatenate([[0, n - 1], *(_first(y, each, starts, lengths) for each in (np.minimum, np.maximum))])
+    )
+
+
+def _first(y: Floats, extreme: np.ufunc, starts: Ints, lengths: Ints) -> Ints:
+    """The first position of the extreme of every stretch; without a sort, which would take most of the time."""
+    at = np.flatnonzero(y == np.repeat(extreme.reduceat(y, starts), lengths))
+    return at[np.unique(np.searchsorted(starts, at, side="right"), return_index=True)[1]]
 
 
 def one_each(x: Floats, columns: int, *, log: bool = False) -> Ints:
