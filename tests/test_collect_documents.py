@@ -169,6 +169,20 @@ def test_totals_and_questions_of_one_evaluation_are_one_score(store: sa.Engine) 
     assert pair is not None and pair.n == 40 and pair.value == pytest.approx(0.15)
 
 
+def test_the_harness_of_old_wrote_no_filter(store: sa.Engine, tmp_path: Path) -> None:
+    told = {
+        "results": {"hellaswag": {"acc": 0.5, "acc_stderr": 0.05, "acc_norm": 0.6, "acc_norm_stderr": 0.04}},
+        "versions": {"hellaswag": 0},
+        "config": {"model": "hf-causal", "model_args": "pretrained=runs/a/checkpoint-80,dtype=float16"},
+    }
+    (tmp_path / "results.json").write_text(json.dumps(told), encoding="utf-8")
+    collected(store, tmp_path)
+    assert [(one.said.metric, one.said.value, one.error, one.said.step) for one in scores(store)] == [
+        ("accuracy", 0.5, 0.05, 80),
+        ("acc_norm", 0.6, 0.04, 80),
+    ]
+
+
 def test_equal_scores_under_different_limits_are_two(store: sa.Engine, tmp_path: Path) -> None:
     for limit in (16384, 32768):
         said = {"model": "m", "benchmark": "AIME", "accuracy": 0.5, "max_tokens": limit}

@@ -4,7 +4,8 @@
  "configs": {"gsm8k": {"generation_kwargs": {"max_gen_toks": 2048, "temperature": 0.0}, "repeats": 1}},
  "n-samples": {"gsm8k": {"original": 1319, "effective": 1319}}, "config": {"model_args": …}, "model_name": "runs/a"}
 
-Scores are fractions, but for perplexities and the like. A group's mean stands beside its tasks.
+Before 0.4 no filter stood behind a metric's name. Scores are fractions, but for perplexities and the like. A group's
+mean stands beside its tasks.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from db.evaluations import Entry, Score
 NAME = "lm-eval"
 KIND = "evaluation"
 OPENING = re.compile(rb"\s*\{\s*\"results\"\s*:\s*\{")
-METRIC = re.compile(r'"[^"\n]{1,80},[^"\n]{1,80}"\s*:')
+METRIC = re.compile(r'"[^"\n]{1,80},[^"\n]{1,80}"\s*:|"\w{1,80}_stderr"\s*:')
 NO_SHARE = frozenset(
     ["bits_per_byte", "byte_perplexity", "word_perplexity", "perplexity", "loglikelihood", "brier_score"]
 )
@@ -31,7 +32,7 @@ MODEL = ("peft", "delta", "pretrained", "model", "path", "engine")
 
 
 def recognises(sample: Sample) -> bool:
-    """`results` first, and names of metrics with the filter behind a comma, as the harness has written since 0.4."""
+    """`results` first, and names of metrics with the filter behind a comma, or with their standard errors."""
     head = sample.head[:8000].decode("utf-8", "replace")
     return bool(OPENING.match(sample.head)) and ('"alias"' in head or METRIC.search(head) is not None)
 
@@ -86,7 +87,7 @@ def _task(
     extra = {"few-shot examples": inner(told, "n-shot").get(task), "version": inner(told, "versions").get(task)}
     for key, value in said.items():
         name, comma, chosen = key.partition(",")
-        if name == "alias" or "_stderr" in name or not comma:
+        if name == "alias" or "_stderr" in name or (not comma and f"{name}_stderr" not in said):
             continue
         score = None if isinstance(value, bool) else number_of(value)
         if score is None:
@@ -101,7 +102,7 @@ def _task(
                     metric=with_filter(name, chosen),
                     value=score,
                     unit="fraction" if fraction else "score",
-                    standard_error=number_of(said.get(f"{name}_stderr,{chosen}")),
+                    standard_error=number_of(said.get(f"{name}_stderr{comma}{chosen}")),
                     note=note,
                     others=others({"filter": chosen, **extra}.items()),
                     **shared,
