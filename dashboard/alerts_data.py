@@ -21,7 +21,7 @@ from db.engine import reading
 from db.outbox import Act, Delivery, Line, Message
 from db.runs import Run
 
-NEWEST = 2000  # alerts that are over and still listed
+NEWEST, MOST = 2000, 20_000  # alerts that are over and still listed; open ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ PEOPLE = ("acknowledged", "comment")
 
 
 def _board(connection: sa.Connection) -> Board:
-    found = {one.id: one for one in alerts.alerts_of(connection, still_open=True)}
+    found = {one.id: one for one in alerts.alerts_of(connection, still_open=True, limit=MOST)}
     found |= {one.id: one for one in alerts.alerts_of(connection, limit=NEWEST)}
     flips = alerts.flips_of(connection, found, kinds=PEOPLE)
     return Board(

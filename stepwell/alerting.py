@@ -12,7 +12,7 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from alerts import hands
+from alerts import hands, sureness
 from db import alerts, outbox, runs
 from db.alerts import Alert, Flip, Silence
 from db.engine import reading
@@ -51,19 +51,21 @@ def show_alerts(engine: sa.Engine, *, every: bool, deliveries: bool, as_json: bo
         rows = [(show.since(d.at), d.channel, str(d.messages), d.result, f"{d.took:.1f} s", d.detail) for d in log]
         show.table(("ago", "channel", "messages", "result", "took", "detail"), rows, right=(2, 4))
         return
-    cells = [
-        (str(a.id), a.state, a.severity, names[a.run_id].label, a.rule, f"{a.onset_step:,}", _note(a)) for a in found
-    ]
+    cells = [_cells(one, names[one.run_id]) for one in found]
     if cells:
-        show.table(("alert", "state", "severity", "run", "rule", "since step", ""), cells, right=(0, 5))
+        show.table(
+            ("alert", "state", "severity", "run", "rule", "since step", "age", "how sure", ""), cells, right=(0, 5)
+        )
     else:
         click.echo("No alert." if every else "No alert is open. `stepwell alerts --all` lists those that are over.")
     for channel, count in waiting.items():
         click.echo(f"{count} messages wait for channel {channel} (--deliveries says why)")
 
 
-def _note(one: Alert) -> str:
-    return f"acknowledged by {one.acked_by}" if one.acked_at else ""
+def _cells(one: Alert, run: Run) -> tuple[str, ...]:
+    note = f"acknowledged by {one.acked_by}" if one.acked_at else ""
+    since = (f"{one.onset_step:,}", show.since(one.opened_at), sureness.sure(one, run.step or one.detected_step))
+    return (str(one.id), one.state, one.severity, run.label, one.rule, *since, note)
 
 
 def _alert(one: Alert, run: Run, history: list[Flip], sent: list[Message], acts: list[Act]) -> dict[str, Any]:
@@ -72,6 +74,9 @@ def _alert(one: Alert, run: Run, history: list[Flip], sent: list[Message], acts:
     told: dict[str, Any] = {"project": run.project, "run": run.name}
     told |= {name: getattr(one, name) for name in (*names, *times)}
     told["message"] = one.finding.get("message", "")
+    estimate = sureness.interval(one.rule, one.finding.get("evidence") or {})
+    told["sure"] = sureness.sure(one, run.step or one.detected_step)
+    told["interval"] = None if estimate is None else estimate.as_dict()
     told["history"] = [asdict(flip) for flip in history]
     mine = [message for message in sent if message.alert_id == one.id]
     told["messages"] = [{"channel": m.channel, "kind": m.kind, "n": m.n, "state": m.state, "at": m.at} for m in mine]

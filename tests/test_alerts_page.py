@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,9 +40,10 @@ DOWN = Channel("pager", "webhook", url="http://127.0.0.1:9/x")
 RUN = "数学-7b"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def told_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose reward was low twice, the second time until now; the team has heard of it, the pager is down."""
+    tmp_path = tmp_path_factory.mktemp("told")
     url, now = f"sqlite:///{tmp_path / 'store.db'}", time.time()
     log = tmp_path / RUN / "metrics.jsonl"
     log.parent.mkdir()
@@ -55,8 +57,17 @@ def store(tmp_path: Path) -> str:
             collect(engine, log)
             check(engine, now=now - 60 * (40 - step) + 1, live_for=86_400, book=book(RULES, TEAM, DOWN))
             deliver(engine, (TEAM, DOWN), send=post, clock=lambda: now)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()
-    return url
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def store(told_store: Path, tmp_path: Path) -> str:
+    """A copy of it for each test."""
+    shutil.copy(told_store, tmp_path / "store.db")
+    return f"sqlite:///{tmp_path / 'store.db'}"
 
 
 def post(channel: Channel, batch: str, messages: Sequence[Message], limit: float) -> None:
