@@ -18,6 +18,7 @@ from dashboard.words import plain, several
 
 ROWS = 50  # on one page
 PINS = 10
+RENEWED = 60.0  # s that the names to choose from are kept
 SHELVES = {"": "in sight", "archived": "archived", "deleted": "deleted"}
 EXAMPLE = "filter: trainer:verl tag:paper reward_mean>0.5 -state:live config.lr<1e-5 name~seed[12]"
 
@@ -67,8 +68,9 @@ def controls(now: data.Pulse) -> View:
     """The filter with what is wrong with it, then columns, order, groups and shelf."""
     text = st.text_input("filter", placeholder=EXAMPLE, label_visibility="collapsed", **state.text("f"))
     tree = understood(text)
-    known = [*data.ask(roster.quantities_logged, now.all)]
-    config = [f"{CONFIG}{key}" for key in data.ask(roster.config_keys, now.all) if "," not in key]
+    often = (len(now.versions), int(time.time() / RENEWED))  # names seldom change, and reading all of them takes long
+    known = data.ask(roster.quantities_logged, often)
+    config = [f"{CONFIG}{key}" for key in data.ask(roster.config_keys, often) if "," not in key]
     statistics = [f"{name}.{what}" for what in ("best", "mean") for name in known]
     options = [*known, *statistics, *config]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="controls"):
