@@ -61,7 +61,7 @@ def one_pass(collector: Collector, *, bar: bool = False) -> list[FileReport]:
     reports += collector.read_trackers()
     collector.read_configs()
     link_runs(collector.engine)
-    collector.papers.attach(runs_too=any(reports))
+    collector.papers.attach(len(collector.places or ()))
     return [report for report in reports if report is not None]
 
 
@@ -92,7 +92,7 @@ def _follow(collector: Collector) -> None:
         if collector.read_configs() or news:
             link_runs(collector.engine)
             _judge(collector.engine, news)
-        collector.papers.attach(runs_too=bool(news))
+        collector.papers.attach(len(collector.places or ()))
     click.echo("stopped", err=True)
 
 

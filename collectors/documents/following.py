@@ -33,7 +33,7 @@ class Papers:
         self.engine = engine
         self.known: dict[str, Stored] = {}
         self.read: list[Stored] = []
-        self._attached = -1  # how many documents had been read when they were last laid beside runs
+        self._attached = (-1, -1)  # how many documents and logs there were when they were last laid beside runs
 
     def load(self, connection: sa.Connection) -> None:
         self.known = {one.path: one for one in documents.known(connection)}
@@ -52,11 +52,12 @@ class Papers:
                 documents.forget(connection, [found.name])
         return paper is not None
 
-    def attach(self, *, runs_too: bool = False) -> int:
-        """Lay documents beside their runs, where documents (or runs_too) are new. Returns how much that changed."""
-        if not self.known or (len(self.read) == self._attached and not runs_too):
+    def attach(self, logs: int) -> int:
+        """Lay documents beside their runs, where documents or logs (how many are known) are new. Returns how much that
+        changed."""
+        if not self.known or self._attached == (len(self.read), logs):
             return 0
-        self._attached = len(self.read)
+        self._attached = (len(self.read), logs)
         moved = attach(self.engine)
         if any(one.kind == ROLLOUTS_KIND for one in self.read):
             with writing(self.engine) as connection:
