@@ -10,9 +10,11 @@ from analyses import measure, trend
 from analyses.contract import Bools, Floats
 from analyses.measure import Line
 from analyses.series import Series
+from analyses.trend import Lines
 
 SHORT = 12  # rows of a trend that dies young or logs seldom
 AHEAD, BLOCK, DRAWS = 60, 5, 200  # steps of a forecast; rows that are drawn together, how often
+LEVEL = 40  # rows of a plateau at least
 PLATEAU = math.log(1.1) / 100  # per step: a tenth in a hundred steps
 FLOOR = 1e-4  # nats below which a logarithm says nothing
 NAMES = ("entropy_token_mean", "entropy_estimate")
@@ -98,8 +100,17 @@ def chance(series: Series, i: int, target: float, width: int = 30) -> float:
     return float(np.mean(ahead >= goal if fitted.slope >= 0 else ahead <= goal))
 
 
-def rests(fitted: Line) -> Bools:
+def rests(fitted: Line | Lines) -> Bools:
     """Rows on a plateau: the slope of ln entropy is surely within a tenth per hundred steps, which is more than that
     no slope was found (an equivalence test, dynamics 2.2)."""
     flat: Bools = (fitted.low > -PLATEAU) & (fitted.high < PLATEAU)
     return flat
+
+
+def rests_at(series: Series, i: int) -> bool:
+    """Whether new row i ends a plateau of as many rows as are at hand, LEVEL at least."""
+    at = series.fresh + i
+    width = min(int(series.ages[at]), series.keep, at + 1)
+    if width < LEVEL:
+        return False
+    return bool(rests(trend.ending_at(series.steps, logs(series), np.array([at]), np.array([width])))[0])

@@ -211,3 +211,82 @@ def test_rollouts_that_grow_old_are_named() -> None:
     assert 203 <= alarms("stale_rollouts", synthetic.rows_of({"staleness_mean": age}))[0].detected_step <= 206
     limit = {"staleness_limit": 0.5}
     assert alarms("stale_rollouts", synthetic.rows_of({"staleness_mean": np.ones(30)}), settings=limit)
+
+
+# -- what is a sign, and what is not
+
+
+def left_after(half_life: float, floor: float) -> Any:
+    """1 until step 100, then halved again and again, to `floor`."""
+    return np.maximum(0.5 ** (np.clip(STEP - 100, 0, None) / half_life), floor)
+
+
+def test_a_collapse_that_ends_on_a_plateau_is_over_and_says_so() -> None:
+    rows = synthetic.changed(
+        synthetic.entropy_collapse(onset=100, half_life=20, seed=1),
+        entropy_token_mean=synthetic.noisy(0.4 * left_after(20, 0.35), 0.03, 2),
+    )
+    raised, *_, over = said("entropy_collapse", rows)
+    assert raised.severity == "warning" and raised.detected_step < 140
+    assert over.state == "resolved" and over.message.startswith("Entropy is at rest at 0.14")
+    down = synthetic.entropy_collapse(onset=100, half_life=20, seed=1)  # to a hundredth: no rest for the dead
+    assert not [f for f in said("entropy_collapse", down) if f.state == "resolved"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_that_lives_near_a_tenth_of_a_nat_is_no_collapse(seed: int) -> None:
+    base, left = synthetic.healthy(seed=seed), np.interp(STEP, [200, 260], [1, 0.65])
+    entropy = synthetic.noisy(0.08 * left, 0.03, seed)
+    rows = synthetic.changed(base, entropy_token_mean=entropy, grad_norm=base.columns["grad_norm"] * left)
+    assert alarms("entropy_collapse", rows) == []
+
+
+def test_a_collapse_is_found_where_neither_gradients_nor_groups_are_logged() -> None:
+    rows = synthetic.entropy_collapse(onset=150, half_life=25, seed=3)
+    columns = {name: rows.columns[name] for name in ("entropy_token_mean", "reward_mean")}
+    [first, *_] = alarms("entropy_collapse", synthetic.rows_of(columns))
+    assert 150 < first.detected_step <= 210
+    fall = synthetic.benign_decline(seed=3)
+    paid = synthetic.rows_of({name: fall.columns[name][:150] for name in ("entropy_token_mean", "reward_mean")})
+    assert alarms("entropy_collapse", paid) == []
+
+
+def test_lengths_that_have_grown_all_along_are_no_sign_of_a_blow_up() -> None:
+    rising = synthetic.benign_rise(gain=1.8)
+    length = synthetic.noisy(2000 + 20.0 * STEP, 0.02, 1)
+    rows = synthetic.changed(rising, entropy_token_mean=4 * rising.columns["entropy_token_mean"])
+    assert alarms("entropy_blowup", synthetic.changed(rows, response_length_mean=length)) == []
+    doubled = length * np.where(STEP > 210, 1.6, 1)  # what has begun with it is one
+    assert alarms("entropy_blowup", synthetic.changed(rows, response_length_mean=doubled))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 5.0)])
+def test_a_reward_of_any_range_is_judged_as_one_between_0_and_1(low: float, high: float) -> None:
+    for make in (synthetic.reward_hack, synthetic.healthy):
+        rows = make(seed=4)
+        score = np.where(STEP % 10 == 0, rows.columns["reward_mean"] * 0.9, np.nan)
+        rows = rows if "val_score" in rows.columns else synthetic.changed(rows, val_score=score)
+        wide = synthetic.changed(rows, reward_mean=low + (high - low) * rows.columns["reward_mean"])
+        assert [f.detected_step for f in alarms("reward_hacking", wide)] == [
+            f.detected_step for f in alarms("reward_hacking", rows)
+        ]
+
+
+def test_a_trick_that_works_on_every_prompt_is_seen_before_the_next_evaluation() -> None:
+    """A tenth of what was lost is won on every prompt, then more: groups of 16 in which nothing is right vanish."""
+    rng = np.random.default_rng(5)
+    trick = np.clip((STEP - 205) / 60, 0, 1) * 0.9
+    honest = 0.4 + noise(N, 0.01, 6)
+    columns = {
+        "reward_mean": honest + (1 - honest) * trick,
+        "val_score": np.where(STEP % 100 == 0, 0.38 + rng.normal(0, 0.01, N), np.nan),
+        "group_all_wrong_fraction": np.clip((0.12 + noise(N, 0.01, 7)) * (1 - trick) ** 16, 0, 1),
+        "group_all_right_fraction": 0.05 + 0.2 * trick**2,
+    }
+    rows = synthetic.rows_of({**columns, "val_score": np.where(STEP < 10, np.nan, columns["val_score"])})
+    more = synthetic.changed(rows, val_score=np.where(STEP % 20 == 0, 0.38 + rng.normal(0, 0.01, N), np.nan))
+    first, *_ = alarms("reward_hacking", more)
+    assert 205 < first.detected_step < 220 and "was last" in first.message
+    skilled = synthetic.changed(more, group_all_wrong_fraction=np.clip(0.12 - 0.08 * trick, 0, 1))
+    late, *_ = alarms("reward_hacking", skilled)
+    assert late.detected_step > first.detected_step

@@ -29,6 +29,7 @@ HORIZON = 60  # steps within which the floor must be reached
 NEAR, FAR = 250, 400  # the same where gradients shrink already, where two signs are there
 DEAD, COLD = 0.05, 0.25  # nats; of the most there was, where that is less
 NEARBY, SOON = 20, 6  # rows of the reference where there is no time for a trend; rows to the floor then
+ALIVE = 2.0  # x the floor: a plateau above it is no collapse
 LOST = 0.6  # of the most there was, where the floor is still far
 MUTE = 0.4  # of the most there was, where neither gradients nor groups are logged
 GRACE = 50  # steps of the run in which a steep fall is the norm
@@ -76,7 +77,7 @@ def judge(series: Series, context: Context) -> Judged:
         Signal("warning", quick, 1, 1),
         Signal("critical", ((falls & (level <= 2 * DEAD)) | gone) & believed & suffering, 3, 4),
     )
-    view = View(series, level, reference, lines, np.argmin(untils, axis=0), silent, gradient, zero, reward)
+    view = View(series, level, reference, floor, lines, np.argmin(untils, axis=0), silent, gradient, zero, reward)
     return Judged(signals, view.calm, view.tell, view.over)
 
 
@@ -130,12 +131,13 @@ def _companions(series: Series, where: Bools) -> tuple[measure.Sign, ...]:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What can be said about each new row: level, reference (nats), lines of ln entropy and which is nearest to the
-    floor, companions."""
+    """What can be said about each new row: level, reference and floor (nats), lines of ln entropy and which is nearest
+    to the floor, companions."""
 
     series: Series
     level: Floats
     reference: Floats
+    floor: Floats
     lines: tuple[measure.Line, ...]
     nearest: Ints
     silent: Floats
@@ -144,10 +146,15 @@ class View:
     reward: measure.Sign
 
     def calm(self, i: int, raised: Mapping[str, Any]) -> bool:
-        return bool(self.level[i] > _clearing(raised["level"], raised["reference"]))
+        return bool(self.level[i] > _clearing(raised["level"], raised["reference"])) or self._rests(i)
+
+    def _rests(self, i: int) -> bool:
+        """The fall has ended on a plateau far above the floor."""
+        return bool(self.level[i] > ALIVE * self.floor[i]) and entropy.rests_at(self.series, i)
 
     def over(self, i: int) -> str:
-        return f"{entropy.SPOKEN[self.series.name]} is back at {number(self.level[i])} nats."
+        how = "at rest" if self._rests(i) else "back"
+        return f"{entropy.SPOKEN[self.series.name]} is {how} at {number(self.level[i])} nats."
 
     def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
         level, reference = float(self.level[i]), held(raised, "reference", self.reference[i])
@@ -157,9 +164,10 @@ class View:
         said = f"{entropy.SPOKEN[self.series.name]} "
         if line.high[i] < 0:
             onset = raised.onset_step if raised else entropy.onset(self.series, line, reference, i)
-            decline = entropy.forecast(line, i, DEAD)
+            target = float(self.floor[i])
+            decline = entropy.forecast(line, i, target)
             said += _decline(decline, onset, level)
-            evidence |= decline | {"forecast_chance": entropy.chance(self.series, i, DEAD)}
+            evidence |= decline | {"forecast_chance": entropy.chance(self.series, i, target)}
         else:
             said += f"is down to {number(level)} nats from {number(reference)}"
         also = joined(
@@ -171,7 +179,10 @@ class View:
             }
         )
         said += f"; {also}." if also else "."
-        clears = f"entropy above {number(_clearing(level, reference))} nats for 5 rows"
+        clears = (
+            f"entropy above {number(_clearing(level, reference))} nats for 5 rows, or at rest (a tenth in a hundred "
+        )
+        clears += f"steps) above {number(ALIVE * self.floor[i])} nats"
         return Words(onset, said, evidence, clears, ADVICE if severity != "info" else "", SOURCE)
 
 
@@ -183,5 +194,6 @@ def _decline(decline: dict[str, float], onset: int, level: float) -> str:
     said = f"has halved every {steps_between(decline['time'], decline['time_low'], decline['time_high'])}"
     said += f" since step {onset} and is at {number(level)} nats"
     if decline["forecast_steps"] > 0:
-        said += f"; at this rate it falls under {number(DEAD)} in about {decline['forecast_steps']:.0f} steps"
+        said += f"; at this rate it falls under {number(decline['forecast_nats'])}"
+        said += f" in about {decline['forecast_steps']:.0f} steps"
     return said
