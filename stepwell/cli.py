@@ -188,7 +188,10 @@ def edits(store: str | None, run: Sequence[str], limit: int, as_json: bool) -> N
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def check(paths: Sequence[Path | str], every: bool, quiet: bool, as_json: bool, **flags: str | None) -> None:
     """Collect what is new under PATHS (if given), judge the live runs, tell what is new, exit 1 if something fires."""
-    from stepwell import checking
+    from stepwell.starting import importing
+
+    with importing():
+        from stepwell import checking
 
     raise click.exceptions.Exit(checking.check(load(flags), paths, every=every, quiet=quiet, as_json=as_json))
 
