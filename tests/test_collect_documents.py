@@ -65,6 +65,22 @@ def test_every_published_figure_digit_for_digit(tmp_path: Path) -> None:
     assert (scale["rating"], scale["percentile"], scale["accuracy"]) == ("rating", "percentile", "percent")
 
 
+def test_scores_as_text_as_an_export_and_in_sql(tmp_path: Path) -> None:
+    store, runner = str(tmp_path / "s.db"), CliRunner()
+    assert "No score is known" in runner.invoke(cli, ["evaluations", "--store", store]).output
+    runner.invoke(cli, ["collect", str(SAMPLES / "published"), "--store", store])
+    told = runner.invoke(cli, ["evaluations", "--store", store, "--benchmark", "Codeforces"]).output
+    assert "DeepCoder-14B-Preview (published)" in told and "95.3  percentile" in told and "limit not stated" in told
+    assert runner.invoke(cli, ["evaluations", "--store", store, "--run", "none"], standalone_mode=False).exception
+    out = tmp_path / "scores.csv"
+    runner.invoke(cli, ["export", "--evaluations", "--store", store, "-o", str(out)])
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["benchmark"] == "Codeforces"]
+    assert [row["value"] for row in rows if row["system"] == "DeepCoder-14B-Preview"] == ["1936.0", "95.3"]
+    sql = "SELECT count(*) AS n FROM evaluations e JOIN documents d ON d.id = e.document_id WHERE e.unit = 'rating'"
+    assert runner.invoke(cli, ["query", sql, "--store", store, "--format", "csv"]).output == "n\n8\n"
+
+
 def test_a_changed_file_is_replaced_and_a_moved_one_is_not_doubled(store: sa.Engine, tmp_path: Path) -> None:
     path = tmp_path / "results" / "scores.csv"
     path.parent.mkdir()
