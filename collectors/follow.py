@@ -17,6 +17,7 @@ from collectors import configs, discover, names
 from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
 from collectors.documents.following import Papers
+from collectors.refusals import Refusals
 from collectors.store import keep_config, put, put_torn, take_back, understand
 from collectors.stores import following
 from collectors.stores.contract import StoreProblem, Tracker
@@ -55,14 +56,6 @@ class FileReport:
     new_points: int
 
 
-@dataclass(slots=True)
-class Refused:
-    """A file that no reader claimed, as it was then: looked at again only when it has changed."""
-
-    size: int
-    modified: float
-
-
 class Collector:
     """Reads what is new under some paths, pass after pass.
 
@@ -77,7 +70,7 @@ class Collector:
         self.arguments = [path if following.is_tracker(str(path)) else Path(path) for path in paths]
         self.paths = [path for path in self.arguments if isinstance(path, Path)]
         self.run_per_file = run_per_file
-        self.refused: dict[Path, Refused] = {}
+        self.refusals = Refusals(engine, self.paths)
         self.unreadable: dict[Path, str] = {}  # what could not be opened or listed, and why
         self.trackers: dict[tuple[str, str], Tracker] = {}  # (kind, where) -> those that could be opened
         self._stores: list[Path] = []  # folders of trackers that were met on the way
@@ -101,9 +94,11 @@ class Collector:
             with reading(self.engine) as connection:
                 self.places = places(connection)
                 self.papers.load(connection)
-        known, found = self.places, self._walk()
-        self._follow_renames(found, known)
-        return [(one, known.get(one.name)) for one in found if self._is_news(one, known.get(one.name))]
+            self.refusals.load()
+        known = self.places
+        news = [one for one in self._walk() if self._is_news(one, known.get(one.name))]
+        self._follow_renames(news, known)
+        return [(one, known.get(one.name)) for one in news if self._is_news(one, known.get(one.name))]
 
     def _walk(self) -> list[Found]:
         """Every file that may be a log; what may be a config is put aside for `read_configs`."""
@@ -112,9 +107,10 @@ class Collector:
         found = [one for one in every if not following.is_database(one.path)]
         self._stores += [one.path.parent for one in every if following.is_names(one.path)]
         alone = [one for path in self.paths if path.is_file() for one in configs.beside(path.resolve())]
-        settings = {one.path for one in found if configs.is_config(one.path)}
-        self.config_files = [*(one for one in found if one.path in settings), *alone]
-        self._logs = [one for one in found if one.path not in settings] if settings else found
+        self.config_files, self._logs = [], []
+        for one in found:
+            (self.config_files if configs.is_config(one.path) else self._logs).append(one)
+        self.config_files += alone
         return self._logs
 
     def read_configs(self) -> int:
@@ -149,13 +145,18 @@ class Collector:
                         self.unreadable[Path(shown(where))] = str(problem)
         return list(self.trackers.values())
 
+    @property
+    def refused(self) -> list[Path]:
+        """The files that no reader claimed."""
+        return list(self.refusals.now)
+
     def _is_news(self, found: Found, place: Place | None) -> bool:
         if place is not None:
             return (place.size, place.modified) != (found.size, found.modified)
-        paper, refused = self.papers.known.get(found.name), self.refused.get(found.path)
+        paper = self.papers.known.get(found.name)
         if paper is not None:
             return (paper.size, paper.modified) != (found.size, found.modified)
-        return refused is None or (refused.size, refused.modified) != (found.size, found.modified)
+        return not self.refusals.has(found)
 
     def _follow_renames(self, found: Iterable[Found], known: dict[str, Place]) -> None:
         """train.log became train.log.1 (and perhaps a new train.log began): the place moves with the old bytes."""
@@ -206,7 +207,7 @@ class Collector:
             return None
         fmt = discover.formats().get(place.format) if place else discover.recognise(found.path)
         if fmt is None:
-            self.refused[found.path] = Refused(found.size, found.modified)
+            self.refusals.add(found)
             return None
         place = place or Place(found.name, fmt.NAME)
         before = place.points

@@ -62,6 +62,7 @@ def one_pass(collector: Collector, *, bar: bool = False) -> list[FileReport]:
     collector.read_configs()
     link_runs(collector.engine)
     collector.papers.attach(len(collector.places or ()))
+    collector.refusals.keep()
     return [report for report in reports if report is not None]
 
 
