@@ -15,9 +15,10 @@ import numpy as np
 import streamlit as st
 
 from answers import roster
-from dashboard import data, parts, report_button, state
+from dashboard import alerts_data, data, hand, parts, report_button, state
 from dashboard.health import RANK, gravest_first
 from dashboard.words import number, plain, sentence, tokens, trouble
+from db.alerts import OPEN, Alert
 from db.findings import Finding
 from db.runs import Run
 from db.series import Series
@@ -153,7 +154,7 @@ def show(run: Run, about: data.About, found: Sequence[Finding], now: data.Pulse,
     closed = [finding for finding in found if finding.state != "firing" and finding.severity != "info"]
     verdicts.sort(key=gravest_first)
     for finding in verdicts[:1]:
-        verdict(finding)
+        verdict(finding, run, [one for one in alerts_data.episodes(run.id, now).alerts if one.state in OPEN])
     for finding in verdicts[1:]:
         with st.expander(f"{named(finding)} {plain(finding.message, 400)}"):
             reasons(finding)
@@ -243,10 +244,12 @@ def named(finding: Finding) -> str:
     return f"{parts.severity(finding)} &nbsp; **{plain(sentence(trouble(finding.trouble)))}** {since} &nbsp;"
 
 
-def verdict(finding: Finding) -> None:
-    """The gravest open finding: the sentence, what to try, and the arithmetic folded away."""
+def verdict(finding: Finding, run: Run, open_ones: Sequence[Alert]) -> None:
+    """The gravest open finding: the sentence, what to try, and the arithmetic folded away. open_ones: alerts."""
     with st.container(border=True, key=f"card-{finding.severity}-verdict"):
-        st.markdown(named(finding))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(named(finding))
+            hand.buttons(open_ones, run, "verdict")
         st.markdown(plain(finding.message, 800))
         if finding.advice:
             st.markdown(f"**Try:** {plain(finding.advice, 800)}")

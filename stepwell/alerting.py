@@ -1,4 +1,4 @@
-"""`stepwell init`, `rules test`, `alerts`, `ack`, `silence`."""
+"""`stepwell init`, `alerts`, `ack`, `comment`, `silence`."""
 
 from __future__ import annotations
 

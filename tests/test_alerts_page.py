@@ -218,6 +218,11 @@ def test_charts_mark_where_alerts_of_own_rules_opened_were_told_and_were_over(
     assert "marked" not in told and "value" not in json.dumps([layer.get("params") for layer in spec["layer"]])
 
 
+def test_the_page_of_a_run_has_the_buttons_too(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = shown(page("run"), store, monkeypatch, run=RUN)
+    assert {"ack", "silence"} <= {one.label for one in test.button}
+
+
 def test_the_link_of_a_message_marks_its_step_and_looks_at_it(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told, rows, _ = run_page(store, monkeypatch, step="30")
     assert "Step 30 is marked." in told
