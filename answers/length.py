@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -247,3 +248,18 @@ def _moving(slope: Interval) -> str:
     if not slope.told_from_zero:
         return ""
     return ", more and more" if slope.value > 0 else ", fewer and fewer"
+
+
+def as_json(one: Length) -> dict[str, Any]:
+    """What `stepwell stages --json` says of the newest run: everything but the curves and the readiness."""
+    told = {
+        name: getattr(one, name) for name in Length.__dataclass_fields__ if name not in ("course", "ready", "curve")
+    }
+    for name in ("cut_slope", "growth", "later", "accounting", "bounds"):
+        told[name] = None if told[name] is None else asdict(told[name])
+    forecast = one.forecast
+    told["forecast"] = None
+    if forecast is not None:
+        columns = ("limits", "cut", "low", "high")
+        told["forecast"] = {name: getattr(forecast, name).tolist() for name in columns} | {"basis": forecast.basis}
+    return told

@@ -6,13 +6,17 @@ import math
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 import sqlalchemy as sa
 
 from analyses.handoff import Interval, signed
 from analyses.words import number
+from answers.length import as_json as length_json
+from answers.length import length
 from answers.limits import share
+from answers.rollouts import rollouts
 from answers.stages import Stages, Switch, as_json, stages
 from db import runs
 from db import stages as said
@@ -59,8 +63,10 @@ def tell(engine: sa.Engine, name: str, *, json: bool) -> None:
     said.rules()
     with reading(engine) as connection:
         found = stages(connection, _one(connection, name).id)
+        last = found.chain.members[-1].run.id
+        room, told = length(connection, last), rollouts(connection, last)
     if json:
-        show.as_json(as_json(found))
+        show.as_json(as_json(found) | {"length": length_json(room), "rollouts": told and asdict(told)})
         return
     click.secho(found.sentence, bold=True)
     _chain(found)
@@ -69,6 +75,9 @@ def tell(engine: sa.Engine, name: str, *, json: bool) -> None:
         _switch(one)
     click.secho(f"\nready for more? ({found.chain.members[-1].run.name})", bold=True)
     click.echo(found.ready.sentence)
+    click.echo(f"cut off? {room.sentence}")
+    if told is not None:
+        click.echo(told.sentence)
     first = found.ready.past.first("extend")
     if first is not None:
         click.echo(f"The rule would first have said extend at step {first:,}.")

@@ -70,6 +70,7 @@ def test_the_sample_lineage_is_one_chain_with_its_stages(samples: str) -> None:
     assert [change[0] for change in first["changed"]] == ["data.seed"]
     assert first["foretold"]["low"] < 0.1 < first["foretold"]["high"]
     assert told["readiness"]["verdict"] == "stay"
+    assert told["length"]["limit"] == 48 and told["length"]["cut"] == 0 and told["rollouts"] is None
 
 
 def test_a_chain_that_only_names_suggest_says_so(samples: str) -> None:
@@ -80,7 +81,8 @@ def test_a_chain_that_only_names_suggest_says_so(samples: str) -> None:
         assert len(chains(connection)) == 2
     assert one.guessed and [m.offset for m in one.members] == [0, 120, 240]
     assert len(told.switches) == 2 and told.switches[0].report.cut_after < 0.01
-    assert "guessed from the names" in stepwell("stages", str(found.id), "--store", samples)
+    words = stepwell("stages", str(found.id), "--store", samples)
+    assert "guessed from the names" in words and "To the same prompt" in words
 
 
 def _runs(url: str) -> list[runs.Run]:

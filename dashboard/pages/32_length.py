@@ -39,6 +39,7 @@ OUTCOME = Panel(
     ("right", "wrong"),
 )
 WANTED = tuple(dict.fromkeys(name for panel in (LENGTHS, CUT, OUTCOME) for name in panel.quantities))
+RARE = 0.005  # truncated share under which a fit to it says little
 HIDDEN = (
     "If a response that is cut off scores 0, the reward of the finished ones is the reward divided by their share; "
     "without a limit the reward would lie between the logged one (every cut response wrong) and the highest line "
@@ -146,6 +147,8 @@ def other_limits(found: Length) -> None:
         )
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
+    if found.cut < RARE and "truncated" in told.basis:
+        st.caption("So few responses are cut off that the spread of lengths is little more than a guess.")
     later = found.later
     grows = ""
     if np.isfinite(later.value):
