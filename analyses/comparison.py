@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analyses.evaluations import student
-from analyses.resample import stationary, stickiness
+from analyses.resample import MOST, correlation, stationary, stickiness
 
 Floats = NDArray[np.float64]
 
@@ -144,6 +144,18 @@ def independent(rows: ArrayLike) -> float:
     return len(values) / stickiness(_detrended(values), spent=2) if len(values) > 3 else 0.0
 
 
+def surely_independent(rows: ArrayLike) -> float:
+    """As `independent`, at an autocorrelation one standard error (Bartlett's sqrt((1 - r^2) / n)) above the estimate:
+    the runs whose rows look freer than they are would else be those that get a test, and fail it."""
+    values = np.asarray(rows, np.float64)
+    n = len(values)
+    if n < 4:
+        return 0.0
+    r = correlation(_detrended(values), spent=2)
+    r = min(max(r, 0.0) + math.sqrt((1 - r * r) / n), MOST)
+    return n * (1 - r) / (1 + r)
+
+
 def _detrended(values: Floats) -> Floats:
     place = np.arange(len(values)) - (len(values) - 1) / 2
     rest: Floats = values - values.mean() - place * (place @ values) / (place @ place)
@@ -162,9 +174,10 @@ def within(first: ArrayLike, second: ArrayLike, *, draws: int = DRAWS, seed: int
     if not all(len(rows) for rows in sides):
         raise ValueError("a stretch without rows cannot be compared")
     value = float(sides[1].mean() - sides[0].mean())
+    sure = min(surely_independent(rows) for rows in sides)
+    if sure < LEAST:
+        return Difference(value, math.nan, math.nan, None, f"{FEW_ROWS} ({sure:.0f}, a test needs {LEAST})")
     left = [independent(rows) for rows in sides]
-    if min(left) < LEAST:
-        return Difference(value, math.nan, math.nan, None, f"{FEW_ROWS} ({min(left):.0f}, a test needs {LEAST})")
     errors = [_error(rows, n, draws, seed + i) for i, (rows, n) in enumerate(zip(sides, left, strict=True))]
     error = math.hypot(*errors)
     if error == 0:

@@ -376,7 +376,7 @@ def grid(
     if len(made) < 2 or not math.isfinite(low):
         return None
     scores: dict[tuple[str, str], list[float]] = {}
-    errors: dict[tuple[str, str], float] = {}
+    errors: dict[tuple[str, str], tuple[float, float]] = {}
     good: dict[str, Literal["up", "down"]] = {}
     for name in quantities:
         meant = quantity(name)
@@ -390,5 +390,5 @@ def grid(
                 rows = last_rows(*found.points(next(iter(each)), name), low, high)
                 left = next(iter(each.values())).independent
                 if left >= 3:
-                    errors[side.label, name] = float(rows.std(ddof=1)) / math.sqrt(left)
+                    errors[side.label, name] = (float(rows.std(ddof=1)) / math.sqrt(left), left - 1)
     return ablation.grid(scores, good=good, errors=errors)

@@ -39,8 +39,8 @@ NOISE = (
     "after Holm over the whole table."
 )
 FACTOR = (
-    "A level beats another if it is surely better in one outcome and surely worse in none (two standard errors; a "
-    "single run has the error of its rows). Filled: no level beats it."
+    "A level beats another if it is surely better in one outcome (5 % wrong over the whole grid) and surely worse in "
+    "none. Bars are one standard error; of a single run, that of its rows. Filled: no level beats it."
 )
 
 
@@ -234,7 +234,9 @@ def factor(grid: Grid | None) -> None:
         "#### What does the factor do?",
         help=FACTOR,
     )
-    st.markdown(plain(_verdict(grid), 400))
+    lone = any(cell.n < 2 for cell in grid.cells.values())
+    noise = " Levels of one run are judged by the noise within it, not by another seed." if lone else ""
+    st.markdown(plain(_verdict(grid) + noise, 400))
     look = parts.look()
     charts = []
     for name in grid.outcomes:

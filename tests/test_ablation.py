@@ -9,8 +9,8 @@ from analyses import ablation, alike
 
 def test_crossing_effects_are_a_trade_off() -> None:
     scores = {
-        ("0 %", "completion"): [0.62, 0.63, 0.61],
-        ("50 %", "completion"): [0.60, 0.61, 0.60],
+        ("0 %", "completion"): [0.620, 0.622, 0.621],
+        ("50 %", "completion"): [0.602, 0.601, 0.603],
         ("100 %", "completion"): [0.50, 0.51, 0.49],
         ("0 %", "infilling"): [0.10, 0.11, 0.09],
         ("50 %", "infilling"): [0.58, 0.59, 0.57],
@@ -28,10 +28,15 @@ def test_one_that_beats_all_is_best_and_noise_is_none() -> None:
     told = ablation.grid(better)
     assert (told.verdict, told.level, told.pareto) == ("best", "a", ("a",))
     assert ablation.grid(better, good={"x": "down"}).level == "b"
+    few = {("a", "x"): [0.50, 0.52], ("b", "x"): [0.55, 0.57]}  # 3.5 standard errors, with two degrees of freedom
+    assert ablation.grid(few).verdict == "not distinguishable"
     alone = ablation.grid({("a", "x"): [1.0], ("b", "x"): [0.1]})
     assert alone.verdict == "not distinguishable"  # one run each, no error known
     assert (
-        ablation.grid({("a", "x"): [1.0], ("b", "x"): [0.1]}, errors={("a", "x"): 0.01, ("b", "x"): 0.01}).level == "a"
+        ablation.grid(
+            {("a", "x"): [1.0], ("b", "x"): [0.1]}, errors={("a", "x"): (0.01, 30.0), ("b", "x"): (0.01, 30.0)}
+        ).level
+        == "a"
     )
     assert ablation.grid({("a", "x"): [1.0, 2.0]}).verdict == "too few"
     assert ablation.grid({}).verdict == "too few"
