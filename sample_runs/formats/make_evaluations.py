@@ -13,7 +13,7 @@ from statistics import mean, stdev
 
 HERE = Path(__file__).parent
 TIME = "2026-01-05T10-12-31.512345"
-MODEL = "checkpoints/grpo-plus/global_step_120"
+MODEL = "checkpoints/invented/global_step_120"
 LIMIT = 32768
 
 
@@ -165,7 +165,7 @@ def livecodebench(draw: random.Random) -> None:
         results[str(number)] = [[True, True] if one else [True, -2] for one in graded]
     each = {str(number): one["pass@1"] for number, one in enumerate(questions)}
     totals = {"pass@1": mean(each.values()), "detail": {"pass@1": each}}
-    folder = "livecodebench/output/grpo-plus-14B"
+    folder = "livecodebench/output/invented-14B"
     write(f"{folder}/Scenario.codegeneration_10_0.6_eval_all.json", json.dumps(questions, indent=4))
     metrics = [totals, results, [["{}"] * 10 for _ in questions]]
     write(f"{folder}/Scenario.codegeneration_10_0.6_eval.json", json.dumps(metrics, indent=4))
@@ -190,11 +190,11 @@ def plain(draw: random.Random) -> None:
     table = ["model,benchmark,accuracy (%),stderr,n,max_tokens,temperature\n"]
     for name in ("MATH-500", "AIME 2024", "数学竞赛"):
         score, n = draw.uniform(30, 90), draw.choice([30, 500])
-        table.append(f"算术模型-7B,{name},{score:.1f},{(score * (100 - score) / n) ** 0.5:.2f},{n},16K,0.6\n")
+        table.append(f"虚构-invented-7B,{name},{score:.1f},{(score * (100 - score) / n) ** 0.5:.2f},{n},16K,0.6\n")
     write("scores/scores.csv", "".join(table))
     lines = []
     for step in range(40, 161, 40):
-        said = {"run": "grpo-plus", "step": step, "dataset": "aime24", "pass@1": round(draw.uniform(0.3, 0.5), 4)}
+        said = {"run": "invented", "step": step, "dataset": "aime24", "pass@1": round(draw.uniform(0.3, 0.5), 4)}
         lines.append(json.dumps(said | {"n_questions": 30, "n_samples": 16, "max_tokens": LIMIT, "temperature": 0.6}))
     write("scores/scores.jsonl", "".join(f"{line}\n" for line in lines))
 
