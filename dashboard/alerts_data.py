@@ -118,6 +118,11 @@ def post(run_id: int | None, limit: int, offset: int, now: data.Pulse) -> Post:
     return data.ask(_post, now.all, run_id, limit, offset)
 
 
+def tries(now: data.Pulse) -> list[Delivery]:
+    """The newest tries to deliver, newest first."""
+    return data.ask(outbox.deliveries_of, now.all)
+
+
 def _steps_told(connection: sa.Connection, alert_ids: Sequence[int]) -> dict[int, list[float]]:
     found: dict[int, list[float]] = defaultdict(list)
     for one in outbox.messages_of(connection, alert_ids):

@@ -127,6 +127,23 @@ def test_a_channel_is_told_once_and_its_log_can_be_read(stepwell: Stepwell, tmp_
     assert "delivered" in stepwell("alerts", "--deliveries")[1]
 
 
+def test_runs_are_silenced_by_the_tags_that_people_gave_them(stepwell: Stepwell, tmp_path: Path) -> None:
+    blow_up(tmp_path)
+    stepwell("collect", tmp_path)
+    with http() as hook:
+        (tmp_path / "stepwell.toml").write_text(f'[channels.hook]\ntype = "webhook"\nurl = "{hook.url}"\n')
+        assert stepwell("tag", "blowup", "+试验 32K")[0] == 0
+        assert stepwell("silence", "--tag", "试验*", "--for", "1h")[0] == 0
+        assert stepwell("check", tmp_path)[0] == 1
+        assert hook.taken == []
+        stepwell("silence", "--end", 1)
+        stepwell("check", tmp_path)
+    [told] = hook.taken
+    assert told["messages"][0]["tags"] == ["试验 32K"]
+    acts = [one["act"] for one in json.loads(stepwell("edits", "--json")[1])["edits"]]
+    assert acts == ["end silence", "silence", "tag"]
+
+
 def test_a_channel_that_is_away_keeps_its_messages(stepwell: Stepwell, tmp_path: Path) -> None:
     blow_up(tmp_path)
     (tmp_path / "stepwell.toml").write_text('[channels.hook]\nurl = "http://127.0.0.1:1/hunter2"\n')

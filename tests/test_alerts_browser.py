@@ -54,6 +54,11 @@ def test_from_the_card_to_the_hand_and_from_a_message_to_the_step(page: Page, tm
         page.goto(f"{address}/alerts", wait_until="domcontentloaded")
         expect(page.get_by_text("“在看”").first).to_be_visible()
         painted(page)
+        page.get_by_role("button", name="history").first.click()
+        expect(page.get_by_text("What was told")).to_be_visible()
+        page.get_by_role("link", name="All alerts").click()
+        expect(page.get_by_text("What was told")).to_be_hidden()
+        expect(page.get_by_role("heading", name="Silences")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(f"{address}/run?run={RUN}&step=200", wait_until="domcontentloaded")

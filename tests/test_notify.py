@@ -7,6 +7,7 @@ import io
 import json
 import math
 import subprocess
+from dataclasses import replace
 from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from alerts import notify, sureness
+from alerts import notify, picture, sureness
 from alerts.carriers import _without, address, masked, takes_pictures
 from alerts.check import check
 from alerts.lifecycle import World
@@ -24,8 +25,10 @@ from alerts.outbox import Failed, deliver
 from alerts.plan import Due
 from alerts.rules import Book, Channel, Rule
 from charts import still
+from charts.still import Still
+from db import outbox
 from db.alerts import Alert
-from db.engine import open_store
+from db.engine import open_store, reading
 from tests.alerting import START, book, collect, row
 from tests.servers import http, smtp
 
@@ -180,14 +183,34 @@ def test_a_mail_carries_the_curve_as_a_picture(tmp_path: Path) -> None:
         blow_up(engine, tmp_path, rules)
         send(engine, rules)
     engine.dispose()
-    [[picture]] = map(pictures, mails)
-    shown = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), np.int64)
+    [[shown_png]] = map(pictures, mails)
+    shown = np.asarray(Image.open(io.BytesIO(shown_png)).convert("RGB"), np.int64)
     assert shown.shape[0] > 200 and shown.shape[1] > 600
 
     def inked(colour: str) -> bool:
         return bool((np.abs(shown - [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).sum(axis=2) < 60).any())
 
     assert inked("#3f5bd9") and inked("#c62828") and not inked("#2a9d7c")
+
+
+def test_the_picture_shows_what_the_alert_is_about(
+    engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Still] = []
+    monkeypatch.setattr(picture, "png", lambda still: drawn.append(still) or b"x")
+    rules = book('[rules."my own"]\nmetric = "毒性/rate"\nabove = 0.5\n[rules.stalled]\nenabled = false\n')
+    log = tmp_path / RUN / "metrics.jsonl"
+    log.parent.mkdir()
+    log.write_bytes(b"".join(row(s, 0.5, **{"毒性/rate": 0.1 if s < 8 else 0.9}) for s in range(1, 11)))
+    collect(engine, log)
+    check(engine, now=START + 601, live_for=86_400, book=rules)
+    with reading(engine) as connection:
+        messages = outbox.newest_messages(connection, 10)
+    assert picture.picture(engine, messages) == b"x"
+    [one] = drawn
+    assert (one.label, one.mark, one.start, one.stop) == ("毒性/rate", "my own", 8, None)
+    assert one.values == [0.1] * 7 + [0.9] * 3 and RUN in one.title
+    assert picture.picture(engine, [replace(messages[0], body=messages[0].body | {"kind": "no-data"})]) is None
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -231,6 +231,19 @@ def show_messages(chosen: Run | None, runs: Mapping[int, Run], board: Board, now
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
     if found.count > ROWS:
         st.pagination(-(-found.count // ROWS), **state.page_number("sent", -(-found.count // ROWS)))
+    with st.expander("every try"):
+        tries = [
+            {
+                "when": clock(one.at),
+                "channel": one.channel,
+                "messages": one.messages,
+                "result": one.result,
+                "took": f"{one.took:.1f} s",
+                "why": one.detail,
+            }
+            for one in alerts_data.tries(now)
+        ]
+        st.dataframe(pd.DataFrame(tries), hide_index=True)
     for name, line in board.lines.items():
         if line.failures:
             again = f"it is tried again after {clock(line.next_at)}"
