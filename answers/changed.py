@@ -18,8 +18,11 @@ LIMIT_KEY = re.compile(
 MOST_CHANGES = 40
 
 
-def changes(old: Known, new: Known) -> list[tuple[str, str, str]]:
-    """Settings that differ between two runs beside the limit, the trainer's own keys; names and places are left out."""
+def changes(old: Known, new: Known) -> list[tuple[str, str, str]] | None:
+    """Settings that differ between two runs beside the limit, the trainer's own keys; names and places are left out.
+    None where a config is not known."""
+    if not old.config or not new.config:
+        return None
     limits = {setting_limit(one.settings) for one in (old, new)}
     found = []
     for key in sorted({*old.config, *new.config}):

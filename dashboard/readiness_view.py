@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analyses.readiness import SPOKEN, Condition, Past
+from analyses.blocks import Ints
+from analyses.readiness import SPOKEN, Condition, Past, Verdict
 from answers.readiness import Ready
 from charts.curve import Band, Curve
 from charts.lines import Style
@@ -16,6 +17,7 @@ from charts.smooth import Smoothing
 from dashboard import parts
 from dashboard.words import number, plain
 
+ROOM = 0.12  # share of the axis that a name takes
 HELP = (
     "Extending needs all of: at least 5 % of the responses cut off, surely more of them with time, responses that "
     "surely grow, and a score that has stopped rising, in 4 of the last 5 rows. A share that surely falls says stay. "
@@ -66,15 +68,17 @@ def _value(one: Condition) -> str:
 
 def timeline(key: str, pasts: Sequence[tuple[Past, int]], colour: str) -> None:
     """Readiness at every step, with the stretches of one verdict behind it."""
-    steps, values, part, bands = [], [], [], []
+    steps, values, part = [], [], []
+    said: list[tuple[int, int, Verdict]] = []
     for number_, (past, offset) in enumerate(pasts):
         known = np.isfinite(past.readiness)
         steps.append(past.steps[known] + offset)
         values.append(past.readiness[known])
         part.append(np.full(int(known.sum()), number_ + 1))
         spans = [span for span in past.spans() if span[2] in ("extend", "shorten")]
-        bands += [Band(float(a + offset), float(b + offset), SPOKEN[said]) for a, b, said in spans]
+        said += [(first + offset, last + offset, verdict) for first, last, verdict in spans]
     at = np.concatenate(steps)
+    bands = [_band(one, at) for one in said]
     if not len(at):
         st.markdown(":gray[No step yet at which readiness could be told.]")
         return
@@ -83,3 +87,12 @@ def timeline(key: str, pasts: Sequence[tuple[Past, int]], colour: str) -> None:
     style = Style(look=parts.look(), unit="fraction", smoothing=Smoothing("none"), height=190, keys=False)
     help_ = "Share of the draws in which all conditions hold. The bands are the steps at which the rule said extend."
     parts.chart(f"ready-{key}", [curve], style, title="**What the rule said at each step**", caveat=help_, bands=bands)
+    if said:
+        st.caption(f"{SPOKEN[said[0][2]]}: first said at step {said[0][0]:,}.")
+
+
+def _band(one: tuple[int, int, Verdict], steps: Ints) -> Band:
+    """A stretch of one verdict; only where it has room for its name is it named."""
+    first, last, verdict = one
+    wide = len(steps) and last - first >= ROOM * float(np.ptp(steps))
+    return Band(float(first), float(last), SPOKEN[verdict] if wide else "")

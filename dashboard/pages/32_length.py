@@ -131,7 +131,7 @@ def ahead(view: run_view.View, found: Length) -> None:
     with st.container(key=f"panel-{key}"):
         st.markdown(f"**{title}**", help=f"Fitted to {told.basis} of the last {told.rows} rows; the band is 95 %.")
         st.vega_lite_chart(frame, spec, theme=None, key=key, alt=f"{title}, with the measured share as a dot")
-        st.caption(f"fitted to {told.basis}, last {told.rows} rows · dot: measured · band: 95 %")
+        st.caption("dot: measured · band: 95 %")
 
 
 def other_limits(found: Length) -> None:
