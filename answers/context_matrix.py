@@ -59,7 +59,8 @@ def matrix(connection: sa.Connection, benchmark: str) -> Matrix:
     limits = tuple(sorted({limit for line in lines for limit in line.cells}))
     turned = _turns(lines, {one.said.system: one.said.note for one in held})
     rest = len([one for one in shares if not one.said.eval_context])
-    return Matrix(benchmark, "percent", limits, lines, turned, rest, _in_words(benchmark, lines, limits, turned, rest))
+    words = _in_words(benchmark, lines, limits, turned) if lines else _without_limits(benchmark, found)
+    return Matrix(benchmark, "percent", limits, lines, turned, rest, words)
 
 
 def _line(scores: list[Scored], questions: dict[int, Questions]) -> Line:
@@ -121,9 +122,31 @@ def _sure(a: tuple[float, float | None], b: tuple[float, float | None]) -> tuple
     return f" ± {apart.error:.1f}", apart.distinguishable
 
 
-def _in_words(benchmark: str, lines: Sequence[Line], limits: Sequence[int], turns: Sequence[str], rest: int) -> str:
-    if not lines:
-        return f"No score on {benchmark} says at which limit it was measured." if rest else ""
+def _without_limits(benchmark: str, found: Sequence[Scored]) -> str:
+    """The highest on the scale that most scores of the benchmark have."""
+    scales: dict[tuple[str, str], list[Scored]] = defaultdict(list)
+    for one in found:
+        if one.said.value is not None:
+            unit = "%" if one.percent is not None else one.said.unit
+            scales[family(one.said) or "score", unit].append(one)
+    if not scales:
+        return ""
+    (metric, unit), held = max(scales.items(), key=lambda pair: len(pair[1]))
+    best = max(held, key=_height)
+    shared = sum(_height(one) == _height(best) for one in held) - 1
+    with_it = "" if not shared else f", as {several(shared, 'other')}"
+    value = f"{_height(best):.4g}" if not best.printed or best.said.unit == "fraction" else best.printed
+    return (
+        f"The highest {metric} on {benchmark} is {best.said.system} with {value}{' %' if unit == '%' else ''}{with_it}, "
+        "but no score there says at which limit it was measured."
+    )
+
+
+def _height(one: Scored) -> float:
+    return one.percent if one.percent is not None else one.said.value or 0.0
+
+
+def _in_words(benchmark: str, lines: Sequence[Line], limits: Sequence[int], turns: Sequence[str]) -> str:
     if turns:
         return turns[0]
     one = len(limits) == 1
