@@ -35,7 +35,8 @@ def numbers(name: str) -> list[int]:
 def bind(name: str, value: object, encode: Callable[[Any], str], default: str) -> dict[str, Any]:
     """The arguments that tie any widget to the address: it shows `value` and writes `encode(choice)`."""
     key = f"w_{name}"
-    st.session_state[key] = value
+    if key not in st.session_state or st.session_state[key] != value:  # to set it again would only make Streamlit warn
+        st.session_state[key] = value
 
     def changed() -> None:
         write(name, encode(st.session_state[key]), default)
