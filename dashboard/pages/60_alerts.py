@@ -145,11 +145,11 @@ def row(one: Alert, run: Run, board: Board) -> dict[str, object]:
     over = f"{one.onset_step if one.resolved_step is None else one.resolved_step:,}"
     return {
         "alert": one.id,
-        "run": run.label,
         "what": trouble(one.rule),
-        "severity": one.severity,
-        "state": one.state,
         "steps": f"{one.onset_step:,} – {'now' if one.state in OPEN else over}",
+        "state": one.state,
+        "severity": one.severity,
+        "run": run.label,
         "opened": clock(one.opened_at),
         "over": clock(one.resolved_at),
         "first told": ", ".join(f"{name} {clock(at)}" for name, at in told.items()) or "–",
@@ -170,7 +170,8 @@ def draw(known: Sequence[Alert], run: Run, now: data.Pulse, *, key: str) -> None
     st.markdown(f"**{plain(run.label)}** :gray[▼ somebody was told]")
     lanes = len({one.lane for one in spans})
     rows, spec = timeline.rows(made, spans), timeline.spec(lanes, look, unit, title)
-    st.vega_lite_chart(rows, spec, theme=None, key=f"{key}-{run.id}-{lanes}")
+    said = f"{title} of {run.label} by step; under it, rule by rule, when alerts began, were told and were over"
+    st.vega_lite_chart(rows, spec, theme=None, key=f"{key}-{run.id}-{lanes}", alt=said)
 
 
 def curve(known: Sequence[Alert], run: Run, now: data.Pulse) -> tuple[Series | None, str, str]:
@@ -220,11 +221,11 @@ def show_messages(chosen: Run | None, runs: Mapping[int, Run], board: Board, now
     rows = [
         {
             "decided": clock(one.at),
-            "channel": one.channel,
-            "what": f"{one.kind} {one.n}" if one.kind == "repeat" else one.kind,
             "about": trouble(str(one.body.get("rule", ""))),
-            "run": runs[one.run_id].label if one.run_id in runs else str(one.body.get("run", "")),
+            "what": f"{one.kind} {one.n}" if one.kind == "repeat" else one.kind,
+            "channel": one.channel,
             "became": alert_card.became(one, found.tries, board.lines, wall),
+            "run": runs[one.run_id].label if one.run_id in runs else str(one.body.get("run", "")),
         }
         for one in found.messages
     ]
