@@ -174,10 +174,10 @@ def within(first: ArrayLike, second: ArrayLike, *, draws: int = DRAWS, seed: int
     if not all(len(rows) for rows in sides):
         raise ValueError("a stretch without rows cannot be compared")
     value = float(sides[1].mean() - sides[0].mean())
-    sure = min(surely_independent(rows) for rows in sides)
-    if sure < LEAST:
-        return Difference(value, math.nan, math.nan, None, f"{FEW_ROWS} ({sure:.0f}, a test needs {LEAST})")
-    left = [independent(rows) for rows in sides]
+    sure = [surely_independent(rows) for rows in sides]
+    if min(sure) < LEAST:
+        return Difference(value, math.nan, math.nan, None, f"{FEW_ROWS} ({min(sure):.0f}, a test needs {LEAST})")
+    left = [n if n < 2 * LEAST else independent(rows) for n, rows in zip(sure, sides, strict=True)]
     errors = [_error(rows, n, draws, seed + i) for i, (rows, n) in enumerate(zip(sides, left, strict=True))]
     error = math.hypot(*errors)
     if error == 0:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Way = Literal["growing", "falling", "flat", "unclear", "none"]
 
 FLOOR = 1e-4  # nats below which a logarithm says nothing
-WINDOWS = (30, 120)  # rows of a trend that has no known beginning: the longer one where the shorter cannot tell
+WINDOWS = (30, 120, 10**9)  # rows of a trend that has no known beginning: longer ones where the shorter see none
 RISE, FALL = math.log(1.35), math.log(1.25)  # smaller changes are nothing to speak of
 HIGH = 2.0  # nats: text falls apart
 LOW = 0.05  # nats: next to nothing is left to choose
@@ -68,19 +68,38 @@ def course(at: ArrayLike, entropy: ArrayLike, *, seed: int = 0) -> Course:
     if len(steps) < trend.LEAST:
         return Course("none" if not len(steps) else "unclear", len(steps), *_last(steps, logs))
     since, starts = _beginning(steps, logs, seed)
-    for start in starts:
-        x, y = _thinned(steps[start:], logs[start:])
-        here = x - steps[-1]
-        line = trend.fit(here, y)
-        way = _way(line, float(steps[-1] - steps[start]))
-        if way != "unclear":
-            break
+    start, line, way = _chosen(steps, logs, starts)
     level = float(line.level)
+    x, y = _thinned(steps[start:], logs[start:])
+    here = x - steps[-1]
     told = Course(way, len(steps), math.exp(level), float(steps[-1]), float(steps[start]), since)
     told = replace(told, began=math.exp(float(np.median(logs[:3]))))
     if way in ("growing", "falling"):
         return _ahead(told, line, here, y, seed)
     return replace(told, before=_before(steps, logs, seed))
+
+
+def _chosen(steps: Floats, logs: Floats, starts: list[int]) -> tuple[int, trend.Lines, Way]:
+    """(first row, line, way) of the shortest window that sees entropy move; else of the first that sees it rest.
+
+    In a longer window the newer half must move the same way: an early fall is no fall any more.
+    """
+    seen: list[tuple[int, trend.Lines, Way]] = []
+    for start in starts:
+        line, way = _fitted(steps[start:], logs[start:])
+        if way in ("growing", "falling"):
+            newer = trend.fit(*_thinned(steps[(start + len(steps)) // 2 :], logs[(start + len(steps)) // 2 :]))
+            if not seen or (newer.low > 0 if way == "growing" else newer.high < 0):
+                return start, line, way
+            way = "unclear"
+        seen.append((start, line, way))
+    return next((one for one in seen if one[2] == "flat"), seen[0])
+
+
+def _fitted(steps: Floats, logs: Floats) -> tuple[trend.Lines, Way]:
+    x, y = _thinned(steps, logs)
+    line = trend.fit(x - steps[-1], y)
+    return line, _way(line, float(steps[-1] - steps[0]))
 
 
 def _before(steps: Floats, logs: Floats, seed: int) -> Course | None:

@@ -53,10 +53,10 @@ def redrawn(rest: ArrayLike, draws: int, *, spent: int, block: int = 2, seed: in
     white = (white - white.mean()) * math.sqrt(n / max(n - spent, 1))
     starts = np.random.default_rng(seed).integers(0, n, (draws, -(-n // block)))
     picked = ((starts[..., None] + np.arange(block)) % n).reshape(draws, -1)[:, :n]
-    apart = np.subtract.outer(np.arange(n), np.arange(n))
-    colour = np.where(apart >= 0, r ** np.maximum(apart, 0).astype(np.float64), 0.0)
-    colour[:, 0] /= math.sqrt(1 - r * r)
-    coloured: Floats = white[picked] @ colour.T
+    coloured: Floats = white[picked]
+    coloured[:, 0] /= math.sqrt(1 - r * r)
+    for row in range(1, n if r > 0 else 0):
+        coloured[:, row] += r * coloured[:, row - 1]
     return coloured
 
 

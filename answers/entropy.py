@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,7 +16,6 @@ from analyses.forecast import FLAT, Forecast, forecast
 from analyses.onset import Order, order
 from analyses.words import number, percent, steps_between
 from answers import spent, validation
-from answers.curves import Curves
 from answers.limits import Known, known
 
 ENTROPIES = ("entropy_token_mean", "entropy_estimate")
@@ -36,7 +34,6 @@ SIGNALS: dict[str, tuple[str, bool]] = {
     "reward_mean": ("reward", False),
 }
 """Quantity -> what it is called, and whether its logarithm is looked at."""
-SPREAD = ("p10", "median", "p90", "p95", "p99", "std", "max", "min")
 BINS = 30  # means of the training reward that stand in for validations
 EARLY = 200  # steps in which most of the entropy is usually spent
 FEWEST = 8  # validations that a forecast is made from
@@ -59,7 +56,7 @@ class Entropy:
     """quantity: which entropy it is ("" if none is logged); stage: (first step, limit) that is told of.
 
     course, order, law, ahead: see analyses; scores: what law and forecast rest on, None without any. unit: of the
-    forecast's compute, with how a unit of it is written. spread: quantities of the distribution over tokens.
+    forecast's compute, with how a unit of it is written. steered: what in the config moves entropy.
     """
 
     quantity: str
@@ -70,7 +67,6 @@ class Entropy:
     ahead: Forecast
     scores: Scores | None
     unit: str
-    spread: tuple[str, ...]
     steered: str
     sentence: str
 
@@ -85,8 +81,6 @@ class Entropy:
 def entropy(connection: sa.Connection, run_id: int) -> Entropy:
     """Of a run's newest stage. Raises KeyError for a run that is gone."""
     run = known(connection, run_id, [*ENTROPIES, *SIGNALS, *REWARDS, *spent.NEEDED])
-    spreads = tuple(f"entropy_{part}" for part in SPREAD)
-    logged = tuple(name for name in spreads if name in Curves(connection, run_id, spreads))
     quantity = run.curves.first(*ENTROPIES) or ""
     first = run.stages[-1].first if run.stages else 0
     limit = run.stages[-1].limit if run.stages else None
@@ -97,8 +91,8 @@ def entropy(connection: sa.Connection, run_id: int) -> Entropy:
     steered = entropy_law.intervention(run.settings)
     said = " ".join(part for part in (_sentence(quantity, going), _of_reward(ahead, scores)) if part)
     return Entropy(
-        quantity, (first, limit), going, _order(run, quantity, first, going), law, ahead, scores, unit, logged,
-        steered, said,
+        quantity, (first, limit), going, _order(run, quantity, first, going), law, ahead, scores, unit, steered,
+        said,
     )  # fmt: skip
 
 
@@ -241,8 +235,3 @@ def reward(connection: sa.Connection, run_id: int) -> tuple[Forecast, Scores | N
     ahead, unit = _ahead(run, scores)
     said = _of_reward(ahead, scores) or f"No forecast: {ahead.why}."
     return ahead, scores, unit, f"{said} {ahead.because}." if ahead.because and ahead.identifiable else said
-
-
-def named(names: Sequence[str]) -> str:
-    """A list in words."""
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -101,6 +101,20 @@ def spec(
     )
     scale = {"domain": [name for name, _ in names], "range": [colour for _, colour in names]}
     colour: Spec = {"field": "curve", "type": "nominal", "scale": scale, "legend": legend, "sort": None}
+    settled = config(style.look)
+    settled["legend"] |= {"layout": {"top": {"anchor": "end"}}}
+    return {
+        "$schema": alt.SCHEMA_URL,
+        "description": alt_text,
+        "config": settled,
+        "width": "container",
+        "height": style.height,
+        "layer": [*_bends(style, x), *_drawn(style, x, y, colour)],
+    }
+
+
+def _drawn(style: Style, x: Spec, y: Spec, colour: Spec) -> list[Spec]:
+    """Ribbons, levels, what was measured, and the lines over it."""
     tips = [
         {"field": "curve", "title": "what", "type": "nominal"},
         {"field": "x", "title": style.x_title, "type": "quantitative", "format": ",.6~g"},
@@ -114,29 +128,19 @@ def spec(
     grouped = at | {"detail": {"field": "curve"}}
     # fillOpacity, not opacity: the legend would inherit that from the first layer that has a colour.
     area = {"type": "area", "fillOpacity": 0.16, "clip": True, "tooltip": False}
-    settled = config(style.look)
-    settled["legend"] |= {"layout": {"top": {"anchor": "end"}}}
-    return {
-        "$schema": alt.SCHEMA_URL,
-        "description": alt_text,
-        "config": settled,
-        "width": "container",
-        "height": style.height,
-        "layer": [
-            *_bends(style, x),
-            _only("isValid(datum.low) && (datum.kind == 'fit' || datum.kind == 'ahead')", area)
-            | {"encoding": grouped | {"y": y | {"field": "low"}, "y2": {"field": "high"}}},
-            *_levels(style, y),
-            _only("datum.kind == 'joined'", {"type": "line", "strokeWidth": 1, "opacity": 0.45, "clip": True})
-            | {"encoding": grouped},
-            _only("datum.kind == 'dot' || datum.kind == 'joined'", {"type": "circle", "size": 22})
-            | {"encoding": at | {"opacity": {"value": 0.65}, "tooltip": tips}},
-            _only("datum.kind == 'fit'", {"type": "line", "strokeWidth": 2.2, "clip": True})
-            | {"encoding": grouped | {"tooltip": tips + around}},
-            _only("datum.kind == 'ahead'", {"type": "line", "strokeWidth": 2, "strokeDash": [5, 4], "clip": True})
-            | {"encoding": grouped | {"tooltip": tips + around}},
-        ],
-    }
+    return [
+        _only("isValid(datum.low) && (datum.kind == 'fit' || datum.kind == 'ahead')", area)
+        | {"encoding": grouped | {"y": y | {"field": "low"}, "y2": {"field": "high"}}},
+        *_levels(style, y),
+        _only("datum.kind == 'joined'", {"type": "line", "strokeWidth": 1, "opacity": 0.45, "clip": True})
+        | {"encoding": grouped},
+        _only("datum.kind == 'dot' || datum.kind == 'joined'", {"type": "circle", "size": 22})
+        | {"encoding": at | {"opacity": {"value": 0.65}, "tooltip": tips}},
+        _only("datum.kind == 'fit'", {"type": "line", "strokeWidth": 2.2, "clip": True})
+        | {"encoding": grouped | {"tooltip": tips + around}},
+        _only("datum.kind == 'ahead'", {"type": "line", "strokeWidth": 2, "strokeDash": [5, 4], "clip": True})
+        | {"encoding": grouped | {"tooltip": tips + around}},
+    ]
 
 
 def _only(where: str, mark: Spec) -> Spec:

@@ -29,6 +29,8 @@ BESIDE = (
     Panel("reward", "Reward", ("reward_mean", "score_mean")),
     Panel("length", "Response length", ("response_length_mean", "response_length_p95"), ("mean", "p95")),
 )
+SPREAD = ("entropy_distribution", "entropy_threshold")
+MOST = 6  # metrics of the distribution over tokens in one chart
 STEERS = {
     "entropy_coef": "entropy bonus",
     "entropy_target": "entropy target",
@@ -54,12 +56,13 @@ def main() -> None:
     one.say(found.sentence)
     answer = st.container()
     st.markdown("#### Beside it")  # the controls stand near the charts that they change
-    view = run_view.view(one, (*ENTROPIES, *found.spread, *(name for panel in BESIDE for name in panel.quantities)))
+    view = run_view.view(one, (*ENTROPIES, *(name for panel in BESIDE for name in panel.quantities)))
     with answer:
         evidence(view, found)
     drawn: list[Callable[[], None]] = [partial(view.panel, panel) for panel in BESIDE if view.has(panel)]
-    if found.spread:
-        drawn.insert(0, partial(spread, view, found.spread))
+    over_tokens = [metric for metric in view.logged if metric.quantity in SPREAD]
+    if over_tokens:
+        drawn.insert(0, partial(view.together, over_tokens[:MOST], "nats/token"))
     parts.grid(drawn)
     if not drawn:
         st.markdown(":gray[Neither clipping nor reward nor length is logged by this run.]")
@@ -281,17 +284,6 @@ def facts(ahead: Forecast, of: str, unit: str) -> None:
 def shown(known: Known, unit: str = "") -> str:
     """0.66 (0.61–0.72)"""
     return f"{number(known.value, unit)} ({number(known.low, unit)}–{number(known.high, unit)})"
-
-
-def spread(view: run_view.View, names: tuple[str, ...]) -> None:
-    """The distribution of entropy over tokens: a mean can stand while the few tokens that decide lose theirs."""
-    series = {
-        name.removeprefix("entropy_"): view.known[view.run.id, name]
-        for name in names
-        if (view.run.id, name) in view.known
-    }
-    if series:
-        view.draw("spread", "Entropy over the tokens", "nats/token", series, log=view.choice.log)
 
 
 def steers(view: run_view.View, found: Entropy) -> None:

@@ -122,8 +122,8 @@ def others(run: Run, now: data.Pulse) -> None:
         st.markdown(f"**Runs like {plain(run.name, 60)}**")
         comparing.alike(data.ask(like, now.all, run.id))
     with right:
-        st.markdown("**What the good runs have in common**")
-        comparing.good(data.ask(good, now.all, "", "reward_mean"))
+        st.markdown(f"**What the good runs of {plain(run.project, 60)} have in common**")
+        comparing.good(data.ask(good, now.all, run.project, "reward_mean"))
 
 
 def choose(runs: Sequence[Run]) -> list[Run]:
