@@ -137,8 +137,8 @@ def _without_limits(benchmark: str, found: Sequence[Scored]) -> str:
     with_it = "" if not shared else f", as {several(shared, 'other')}"
     value = f"{_height(best):.4g}" if not best.printed or best.said.unit == "fraction" else best.printed
     return (
-        f"The highest {metric} on {benchmark} is {best.said.system} with {value}{' %' if unit == '%' else ''}{with_it}, "
-        "but no score there says at which limit it was measured."
+        f"The highest {metric} on {benchmark} is {best.said.system} with {value}"
+        f"{' %' if unit == '%' else ''}{with_it}, but no score there says at which limit it was measured."
     )
 
 

@@ -232,6 +232,7 @@ def test_the_matrix_of_deepcoder_and_what_a_16k_limit_does(store: sa.Engine) -> 
     assert found.limits == (16384, 32768, 65536) and found.unstated == 9
     gains = {line.system: [round(100 * gain.value, 1) for gain in line.gains] for line in found.lines}
     assert gains == {"DeepCoder-14B-Preview": [12.3, 2.7], "DeepSeek-R1-Distill-Qwen-14B": [2.8, 0.0]}
+    with reading(store) as connection:
         rating = matrix(connection, "Codeforces").sentence
     assert rating.startswith("The highest rating on Codeforces is o1-2024-12-17 (low) with 1991, but no score there")
     assert found.sentence == (
