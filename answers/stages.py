@@ -149,7 +149,9 @@ def _sentence(spans: Sequence[Span], switches: Sequence[Switch], word: str, last
     if not spans:
         return "Nothing has been logged yet that a stage could be made of."
     if not switches:
-        return f"One stage so far, {spans[0].label} ({spans[0].how}). {last.sentence}"
+        known = spans[0].limit is not None
+        stage = f", {spans[0].label} ({spans[0].how})" if known else "; its limit is not known"
+        return f"One stage so far{stage}. {last.sentence}"
     told = "; ".join(_said(one, word) for one in switches) + "."
     more = [one.label for one in switches if one.report.changed]
     return (

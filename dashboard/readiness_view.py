@@ -33,11 +33,14 @@ def show(
     its steps) of each run of a chain; that of `ready` alone where none is given."""
     st.markdown(f"#### {title}", help=HELP)
     st.markdown(plain(ready.sentence, 700))
+    told = pasts or [(ready.past, 0)]
+    if not ready.now.conditions and not any(np.isfinite(past.readiness).any() for past, _ in told):
+        return
     left, right = st.columns([6, 5], gap="large")
     with left:
         conditions(ready.now.conditions)
     with right:
-        timeline(key, pasts or [(ready.past, 0)], colour)
+        timeline(key, told, colour)
 
 
 def conditions(told: Sequence[Condition]) -> None:
