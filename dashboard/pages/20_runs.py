@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -15,9 +16,11 @@ from answers.roster import Entry, Roster
 from dashboard import data, editing, keys, parts, person, runs_table, state
 from dashboard.runs_table import FIXED, GROUPS, USUAL
 from dashboard.words import plain, several
+from db.edits import Shelf
 
 ROWS = 50  # on one page
 PINS = 10
+COLUMNS = 16
 RENEWED = 60.0  # s that the names to choose from are kept
 SHELVES = {"": "in sight", "archived": "archived", "deleted": "deleted"}
 EXAMPLE = "filter: trainer:verl tag:paper reward_mean>0.5 -state:live config.lr<1e-5 name~seed[12]"
@@ -73,10 +76,10 @@ def controls(now: data.Pulse) -> View:
     config = [f"{CONFIG}{key}" for key in data.ask(roster.config_keys, often) if "," not in key]
     statistics = [f"{name}.{what}" for what in ("best", "mean") for name in known]
     options = [*known, *statistics, *config]
+    chosen = state.some_of("cols", options, [name for name in USUAL if name in known], str)
+    shown = st.session_state[chosen["key"]][:COLUMNS]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="controls"):
-        with st.popover("columns", icon=":material/view_column:"):
-            tied = state.some_of("cols", options, [name for name in USUAL if name in known], str)
-            shown = st.multiselect("columns", options, format_func=runs_table.title, width=420, **tied)
+        choosing = st.toggle("columns", key="choosing")
         sorts = [*FIXED, *shown]
         sort, tied = state.one_of("sort", sorts, "newest")
         st.selectbox("sort by", sorts, format_func=sorted_by, label_visibility="collapsed", width=190, **tied)
@@ -89,6 +92,16 @@ def controls(now: data.Pulse) -> View:
             "shelf", list(SHELVES), format_func=SHELVES.__getitem__, label_visibility="collapsed", **tied
         )
         edit = person.may_edit() and not group and st.toggle("edit tags and notes", **state.flag("edit"))
+    if choosing:
+        st.multiselect(
+            "columns",
+            options,
+            format_func=runs_table.title,
+            max_selections=COLUMNS,
+            placeholder="choose columns: quantities, their best and mean, keys of the config",
+            label_visibility="collapsed",
+            **chosen,
+        )
     return View(tree, tuple(shown), sort, down, group, shelf, bool(edit))
 
 
@@ -134,9 +147,7 @@ def table(held: Roster, entries: Sequence[Entry], view: View, now: data.Pulse) -
     rest = [one for one in held.entries if one not in first]
     pages = max(1, -(-len(rest) // ROWS))
     page = min(max(int(state.read("page", "1")) if state.read("page", "1").isdecimal() else 1, 1), pages)
-    asked = tuple(sorted((key, value) for key, value in st.query_params.items() if key != "pause"))
-    name = f"list-{hash(asked)}-{st.session_state.get('opened', 0)}"
-    rows = steady(first + rest[(page - 1) * ROWS : page * ROWS], name, view.edit)
+    rows, name = steady(first + rest[(page - 1) * ROWS : page * ROWS], view.edit)
     at, opened = keys.walk([one.run.id for one in rows])
     if opened is not None:
         st.switch_page(parts.RUN, query_params={"run": str(opened)})
@@ -150,7 +161,7 @@ def table(held: Roster, entries: Sequence[Entry], view: View, now: data.Pulse) -
     with st.container(horizontal=True, vertical_alignment="center"):
         if pages > 1:
             st.pagination(pages, **state.page_number("page", pages))
-        st.caption(f"{several(len(held), 'run')} · click a row to open it, tick rows to do something with them")
+        st.caption(several(len(held), "run"))
         st.download_button(
             "CSV",
             lambda: runs_table.as_csv(held, view.shown),
@@ -162,22 +173,39 @@ def table(held: Roster, entries: Sequence[Entry], view: View, now: data.Pulse) -
         )
 
 
-def steady(rows: list[Entry], name: str, edit: bool) -> list[Entry]:
-    """The lines in their order; while something is ticked or written in, in the order in which they stood before, so
-    that a tick belongs to the run that was ticked, whatever news comes meanwhile."""
+def steady(rows: list[Entry], edit: bool) -> tuple[list[Entry], str]:
+    """The lines in their order, and the table's name. While something is ticked or written in, they stay as they stood,
+    so that a tick belongs to the run that was ticked, whatever news comes; where one of them is gone, so are the ticks.
+    """
+    name = _list_name()
     ticked = st.session_state.get(name, {}).get("selection", {})
     before: list[int] = st.session_state.get("lines", {}).get(name, [])
     if edit or ticked.get("rows") or ticked.get("cells"):
         known = {one.run.id: one for one in rows}
-        rows = [known.pop(run_id) for run_id in before if run_id in known] + list(known.values())
+        if not edit and not known.keys() >= set(before):
+            anew()
+            name = _list_name()
+        else:
+            rows = [known.pop(run_id) for run_id in before if run_id in known] + list(known.values())
     st.session_state["lines"] = {name: [one.run.id for one in rows]}
-    return rows
+    return rows, name
+
+
+def _list_name() -> str:
+    asked = tuple(sorted((key, value) for key, value in st.query_params.items() if key != "pause"))
+    return f"list-{hash(asked)}-{st.session_state.get('opened', 0)}"
+
+
+def anew() -> None:
+    """A table in which nothing is ticked."""
+    st.session_state["opened"] = st.session_state.get("opened", 0) + 1
 
 
 def look_and_choose(
     name: str, rows: list[Entry], shown: pd.DataFrame, view: View, tags: Sequence[str], at: int | None
 ) -> None:
     """The table to look at: a click opens a run, ticks choose some."""
+    bar = st.container(key="acts", horizontal=True, vertical_alignment="center", gap="small")
     clicked = st.dataframe(
         runs_table.styled(shown, rows, parts.look(), at),
         hide_index=True,
@@ -189,10 +217,14 @@ def look_and_choose(
         row_height=36,
     )
     chosen = [rows[line] for line in clicked.selection.rows if line < len(rows)]
-    if chosen:
-        acts(chosen, view.shelf)
-    elif clicked.selection.cells:
-        st.session_state["opened"] = st.session_state.get("opened", 0) + 1  # else coming back would open it again
+    with bar:
+        if chosen:
+            acts(chosen, view.shelf)
+        else:
+            what = "compare, pin, tag, archive or delete" if person.may_edit() else "compare or pin"
+            st.markdown(f":gray[Tick runs to {what} them; click one to open it.]")
+    if clicked.selection.cells and not chosen:
+        anew()  # else coming back would open it again
         keys.remember([one.run.id for one in rows])
         st.switch_page(parts.RUN, query_params={"run": str(rows[clicked.selection.cells[0][0]].run.id)})
 
@@ -200,31 +232,27 @@ def look_and_choose(
 def acts(chosen: list[Entry], shelf: str) -> None:
     """What can be done with the ticked runs."""
     ids = [one.run.id for one in chosen]
-    with st.container(key="acts", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{plain(chosen[0].run.name, 60) if len(ids) == 1 else several(len(ids), 'run')}**")
-        st.page_link(
-            parts.COMPARE,
-            label="compare",
-            icon=":material/stacked_line_chart:",
-            query_params={"runs": ",".join(map(str, ids[:12]))},
+    st.markdown(f"**{plain(chosen[0].run.name, 60) if len(ids) == 1 else several(len(ids), 'run')}**")
+    st.page_link(
+        parts.COMPARE,
+        label="compare",
+        icon=":material/stacked_line_chart:",
+        query_params={"runs": ",".join(map(str, ids[:12]))},
+    )
+    pins = state.numbers("pin")
+    held = set(ids) <= set(pins)
+    then = [one for one in pins if one not in ids] if held else list(dict.fromkeys([*pins, *ids]))
+    st.button("unpin" if held else "pin", on_click=state.write, args=("pin", ",".join(map(str, then))))
+    if len(ids) == 1:
+        is_base = state.numbers("base") == ids
+        st.button(
+            "no baseline" if is_base else "baseline",
+            on_click=state.write,
+            args=("base", "" if is_base else str(ids[0])),
+            help="The other runs say how far they are from it.",
         )
-        pins = state.numbers("pin")
-        together = (
-            ",".join(map(str, dict.fromkeys([*pins, *ids])))
-            if not set(ids) <= set(pins)
-            else ",".join(str(run_id) for run_id in pins if run_id not in ids)
-        )
-        st.button("unpin" if set(ids) <= set(pins) else "pin", on_click=state.write, args=("pin", together))
-        if len(ids) == 1:
-            is_base = state.numbers("base") == ids
-            st.button(
-                "no baseline" if is_base else "baseline",
-                on_click=state.write,
-                args=("base", "" if is_base else str(ids[0])),
-                help="The other runs say how far they are from it.",
-            )
-        if person.may_edit():
-            editors_acts(ids, shelf)
+    if person.may_edit():
+        editors_acts(ids, shelf)
 
 
 def editors_acts(ids: list[int], shelf: str) -> None:
@@ -238,11 +266,20 @@ def editors_acts(ids: list[int], shelf: str) -> None:
             else:
                 st.rerun()
     if shelf:
-        st.button("restore", icon=":material/unarchive:", on_click=editing.restore, args=(ids,))
+        st.button("restore", icon=":material/unarchive:", on_click=away, args=(ids, ""))
     else:
-        st.button("archive", icon=":material/archive:", on_click=editing.shelve, args=(ids, "archived"))
+        st.button("archive", icon=":material/archive:", on_click=away, args=(ids, "archived"))
     if shelf != "deleted":
-        st.button("delete", icon=":material/delete:", on_click=editing.shelve, args=(ids, "deleted"))
+        st.button("delete", icon=":material/delete:", on_click=away, args=(ids, "deleted"))
+
+
+def away(ids: list[int], shelf: Shelf | Literal[""]) -> None:
+    """Onto a shelf, or back into sight; nothing stays ticked."""
+    if shelf:
+        editing.shelve(ids, shelf)
+    else:
+        editing.restore(ids)
+    anew()
 
 
 def edit_in_place(rows: list[Entry], shown: pd.DataFrame, view: View, tags: Sequence[str]) -> None:
@@ -301,7 +338,7 @@ def by_group(held: Roster, view: View) -> None:
         f"{several(len(labels), 'group')}, mean ± standard deviation (runs that have a value) · click one to see it"
     )
     if clicked.selection.cells:
-        st.session_state["opened"] = st.session_state.get("opened", 0) + 1
+        anew()
         state.write("f", narrowed(state.read("f"), view.group, labels[clicked.selection.cells[0][0]], held))
         state.write("group", "")
         st.rerun()
