@@ -7,9 +7,11 @@ import json
 import logging
 import os
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -111,16 +113,17 @@ def post(url: str, told: Any, key: str, limit: float) -> None:
 
 
 def _wait(text: str | None) -> float:
-    """Retry-After in s, at most an hour; a date counts as a minute."""
+    """Retry-After in s, at most an hour; it may be a date."""
     if text is None:
         return 0.0
     if text.strip().isdigit():
         return min(LONGEST_WAIT, float(text[:9]))
     try:
-        parsedate_to_datetime(text)
+        at = parsedate_to_datetime(text)
     except ValueError:
         return 0.0
-    return 60.0
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, min(LONGEST_WAIT, at.timestamp() - time.time()))
 
 
 def _apprise(url: str, title: str, body: str, picture: bytes | None) -> None:

@@ -218,9 +218,11 @@ def alert(connection: sa.Connection, alert_id: int) -> Alert | None:
 
 
 def keep(connection: sa.Connection, one: Alert) -> int:
-    """Write an alert, new where its id is 0. Returns its id."""
+    """Write an alert, new where its id is 0; whether somebody has it in hand is for people alone to change, who may do
+    so while a pass is at work. Returns its id."""
     row = {name: value for name, value in asdict(one).items() if name != "id"}
     if one.id:
+        row = {name: value for name, value in row.items() if not name.startswith("acked_")}
         connection.execute(sa.update(alerts).where(alerts.c.id == one.id).values(row))
         return one.id
     made = connection.execute(sa.insert(alerts).values(row).returning(alerts.c.id))

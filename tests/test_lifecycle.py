@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from alerts import hands
 from alerts.lifecycle import World, episodes, standing
 from alerts.reading import Span
 from alerts.rules import Channel, Rule
@@ -148,6 +149,20 @@ def test_what_is_repeated_has_the_numbers_of_now(engine: sa.Engine, tmp_path: Pa
     assert one.onset_step == 1 and one.finding["evidence"]["value"] == 0.2 - 31 / 1000  # told anew every ten rows
     assert messages[0].body["evidence"]["value"] < 0.2 - 11 / 1000
     assert "reward_mean is 0.169" in one.finding["message"]
+
+
+def test_to_take_it_in_hand_while_a_pass_is_at_work_is_not_lost(engine: sa.Engine, tmp_path: Path) -> None:
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(rows([GOOD, BAD]))
+    collect(engine, log)
+    look(engine, book(), minute=3)
+    with reading(engine) as connection:
+        seen = store.alerts_of(connection)[0]
+    hands.acknowledge(engine, [seen.id], who="陈", now=START)
+    with writing(engine) as connection:
+        store.keep(connection, replace(seen, state="resolved"))
+        after = store.alert(connection, seen.id)
+    assert after is not None and (after.state, after.acked_by, after.acked_at) == ("resolved", "陈", START)
 
 
 def test_who_is_escalated_to_hears_of_it_only_when_nobody_answers(engine: sa.Engine, tmp_path: Path) -> None:

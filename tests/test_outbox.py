@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alerts import carriers
 from alerts.outbox import Failed, Refused, Served, backoff, deliver
 from alerts.rules import Channel
 from db import alerts, outbox, runs
@@ -195,6 +196,23 @@ def test_nothing_is_lost_however_deliveries_die(engine: sa.Engine, examples: int
             assert batches.setdefault(batch, keys) == keys  # what is sent again is the same, under the same key
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        (None, 0.0),
+        ("120", 120.0),
+        ("999999", 3600.0),
+        ("soon", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 3600.0),
+        ("Fri, 01 Jan 2100 00:00:00 -0000", 3600.0),
+        ("99999999999999999999", 3600.0),
+    ],
+)
+def test_a_receiver_says_when_to_come_again(said: str | None, wait: float) -> None:
+    assert carriers._wait(said) == wait
 
 
 def test_a_real_server_that_fails_and_comes_back(engine: sa.Engine) -> None:
