@@ -286,7 +286,7 @@ def _dipped(one: Handoff) -> str:
     if one.dip == 0:
         return "no dip"
     back = f"back after {one.recovered} steps" if one.recovered is not None else f"not back within {one.seen} steps"
-    return f"a dip of {number(abs(one.dip))}, {back}"
+    return f"a {'dip' if one.dip < 0 else 'bump'} of {number(abs(one.dip))}, {back}"
 
 
 def _cost(one: Handoff) -> str:

@@ -67,7 +67,7 @@ def stages(evidence: Evidence, setting: float | None, declared: Sequence[Declare
     _over(limit, origin, logged, "logged")
     # A config can say one limit only: of a run whose log tells that it moved, the log knows better.
     if setting is not None and len(np.unique(logged[np.isfinite(logged)])) < 2:
-        _over(limit, origin, np.full(n, setting), "config")
+        _over(limit, origin, np.where(_before(limit, setting), np.nan, setting), "config")
     for number, one in enumerate(sorted(declared, key=lambda one: one.first_step), 1):
         mine = evidence.steps >= one.first_step
         named[mine] = number
@@ -75,6 +75,15 @@ def stages(evidence: Evidence, setting: float | None, declared: Sequence[Declare
         if one.limit is not None:
             limit[mine] = one.limit
     return _cut(evidence, limit, origin, named, sorted(declared, key=lambda one: one.first_step))
+
+
+def _before(level: Floats, setting: float) -> NDArray[np.bool_]:
+    """Rows from before the limit of the config: of a run that was restarted with a longer one its config is the newest.
+    Its responses tell: they ran into a shorter limit first, and into the config's later."""
+    known = np.flatnonzero(np.isfinite(level))
+    if not len(known) or level[known[-1]] != setting:
+        return np.zeros(len(level), bool)
+    return np.isfinite(level) & (level < setting)
 
 
 def _over(limit: Floats, origin: Ints, better: Floats, who: Origin) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from analyses import length
@@ -21,6 +22,7 @@ from answers.readiness import Ready
 
 SHOWN = ("reward_mean", "score_mean", "total_loss", "perplexity", "response_length_mean", "truncation_fraction")
 SHOWN_TOO = ("val_score", "response_length_max", "entropy_token_mean")
+LOSSES = ("total_loss", "policy_loss")  # compared where there is no reward, in nats per token: pretraining
 FORECAST_SPAN = 50  # steps over which a forecast is compared with what came
 
 
@@ -80,6 +82,8 @@ def stages(connection: sa.Connection, run_id: int) -> Stages:
     switches = _switches(laid, main, word, good)
     told = {run.run.id: ready.of(run) for run in every}
     pieces = {name: laid.pieces(name) for name in dict.fromkeys((*SHOWN, *SHOWN_TOO, *([main] if main else [])))}
+    if main in LOSSES and not pieces["perplexity"]:
+        pieces["perplexity"] = tuple(replace(one, values=np.exp(np.minimum(one.values, 50))) for one in pieces[main])
     return Stages(
         chain=line,
         spans=laid.spans,

@@ -72,7 +72,7 @@ def tell(engine: sa.Engine, name: str, *, json: bool) -> None:
     _chain(found)
     _spans(found)
     for one in found.switches:
-        _switch(one)
+        _switch(one, "gain" if found.good == "up" else "change")
     click.secho(f"\nready for more? ({found.chain.members[-1].run.name})", bold=True)
     click.echo(found.ready.sentence)
     click.echo(f"cut off? {room.sentence}")
@@ -115,19 +115,19 @@ def _spans(found: Stages) -> None:
         show.table(head, cells, right=(2, 3, 4))
 
 
-def _switch(one: Switch) -> None:
+def _switch(one: Switch, gained: str) -> None:
     report = one.report
     click.secho(f"\n{one.label} at step {one.after.start:,}", bold=True)
     click.echo(report.sentence)
     facts = [
         ("slope per 100 steps", f"{_interval(report.slope_before)} before, {_interval(report.slope_after)} after"),
         *(
-            (f"gain at {gain.steps} steps{' (end of the stage)' if gain.whole else ''}", _interval(gain.change))
+            (f"{gained} at {gain.steps} steps{' (end of the stage)' if gain.whole else ''}", _interval(gain.change))
             for gain in report.gains
         ),
         ("length", f"{_known(report.length_before)} → {_known(report.length_after)} tokens"),
         ("length elasticity", _known(report.elasticity)),
-        ("gain per hour since", _known(report.per_hour)),
+        (f"{gained} per hour since", _known(report.per_hour)),
     ]
     if one.foretold is not None:
         told = one.foretold

@@ -68,6 +68,15 @@ def test_the_level_that_lengths_saturate_at_is_inferred() -> None:
     assert (found[0].touched, found[0].rows) == (30, 30) and found[1].touched >= 6
 
 
+def test_a_restart_with_a_longer_limit_leaves_its_older_rows_to_the_shorter_one() -> None:
+    """The config of a run is that of its newest launch; what came before ran into another limit."""
+    longest = np.where(np.arange(60) < 30, 1000.0, 2000.0)
+    found = stages.stages(evidence(longest=longest, cut=np.full(60, 0.1)), 2000.0)
+    assert told(found) == [(0, 29, 1000.0, "inferred"), (30, 59, 2000.0, "config")]
+    other = stages.stages(evidence(longest=longest, cut=np.full(60, 0.1)), 4000.0)
+    assert told(other) == [(0, 59, 4000.0, "config")]  # a limit that no response has met
+
+
 def test_a_natural_maximum_is_no_limit() -> None:
     assert told(stages.stages(evidence(longest=np.full(60, 45.0), cut=np.zeros(60)), None)) == [
         (0, 59, None, "unknown")

@@ -180,3 +180,28 @@ def test_detectors_believe_what_was_declared() -> None:
     )
     assert told.logged["context_limit"].tolist() == [False] * 3 + [True] * 3
     assert limited(rows, []) is rows
+
+
+def test_a_pretraining_chain_is_compared_by_loss_and_perplexity(tmp_path: Path) -> None:
+    """4K → 16K → 128K in one log without a reward: the loss jumps by 0.15 at the first switch and is forgotten."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "runs" / "code-base"
+    folder.mkdir(parents=True)
+    switches = {151: 0.15, 251: 0.10}
+    bumps = [sum(size * np.exp(-(i - at) / 12) for at, size in switches.items() if i >= at) for i in range(1, 301)]
+    loss = 2.0 + np.array(bumps) + rng.normal(0, 0.005, 300)
+    rows = [{"step": i, "loss": float(one), "learning_rate": 3e-4} for i, one in enumerate(loss, 1)]
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": rows, "global_step": 300}))
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    stepwell("collect", str(tmp_path / "runs"), "--store", store)
+    for at, limit in ((0, "4K"), (151, "16K"), (251, "128K")):
+        stepwell("stage", "runs/code-base", "--at", str(at), "--limit", limit, "--store", store)
+    with reading(open_store(store)) as connection:
+        found = stages(connection, runs.all_runs(connection)[0].id)
+    assert (found.quantity, found.good) == ("total_loss", "down")
+    assert [one.label for one in found.spans] == ["4K", "16K", "128K"]
+    first = found.switches[0].report
+    assert 0.1 < first.dip < 0.16 and first.recovered is not None and first.recovered > 20
+    assert "a bump of" in first.sentence
+    perplexity = found.pieces["perplexity"][0]
+    assert perplexity.values[:5] == pytest.approx(np.exp(loss[:5]))

@@ -167,17 +167,20 @@ def column(one: Switch, found: Stages) -> dict[str, str]:
             gains[gain.steps] = interval(gain.change)
     whole = report.gains[-1] if report.gains else None
     unit = "GPU-hour" if found.gpus_known else "hour"
+    gained = "gain" if found.good == "up" else "change"
     told = one.foretold
     return {
         "at step": f"{one.after.start:,}",
         f"{word} before": known(report.level),
-        "deepest dip": "none" if report.dip == 0 else known(report.dip),
+        "deepest dip" if found.good == "up" else "highest bump": "none" if report.dip == 0 else known(report.dip),
         "back after": back(report),
         f"{word} per 100 steps, before": interval(report.slope_before),
         f"{word} per 100 steps, after": interval(report.slope_after),
-        "gain at 50 steps": gains[50],
-        "gain at 100 steps": gains[100],
-        "gain at the end of the stage": "–" if whole is None else f"{interval(whole.change)} · {whole.steps:,} steps",
+        f"{gained} at 50 steps": gains[50],
+        f"{gained} at 100 steps": gains[100],
+        f"{gained} at the end of the stage": "–"
+        if whole is None
+        else f"{interval(whole.change)} · {whole.steps:,} steps",
         "validation score": known(report.score_gain, sign=True),
         "truncated, before → after": f"{part(report.cut_before)} → {part(report.cut_after)}",
         "truncated, as foretold": "–"
@@ -187,7 +190,7 @@ def column(one: Switch, found: Stages) -> dict[str, str]:
         "length elasticity": known(report.elasticity),
         "tokens of a step": times(report.tokens_ratio),
         "seconds of a step": times(report.seconds_ratio),
-        f"gain per {unit} since": known(report.per_hour, sign=True),
+        f"{gained} per {unit} since": known(report.per_hour, sign=True),
         "other settings changed": "not known" if report.changed is None else str(len(report.changed) or "none"),
     }
 
