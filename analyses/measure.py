@@ -212,7 +212,7 @@ def _by_stage(series: Series, name: str, values: Floats, step: Callable[[float, 
     stages = series.stages[series.new]
     stage, known = series.memory.get(name, (None, None))
     out = np.empty(len(values))
-    for each in np.unique(stages):
+    for each in np.unique(stages) if stages[0] != stages[-1] else stages[:1]:
         mine = stages == each
         before = np.nan if known is None or stage != int(each) else known
         out[mine] = step(before, values[mine])

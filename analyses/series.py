@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -114,10 +115,14 @@ def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str], keep: int)
     usable = np.isfinite(rows.columns[name])
     if not usable.any():
         return None
-    stages, limit, attempt = _stages(state, rows, usable)
+    old_attempts, old_ages, old_stages = _segments(state.get("segments", []))
+    if np.count_nonzero(usable) == 1:
+        stages, ages, limit, attempt = _one_more(state, rows, int(np.argmax(usable)))
+    else:
+        stages, limit, attempt = _stages(state, rows, usable)
+        ages = _ages(stages, old_stages, old_ages)
     wanted = dict.fromkeys([name, *(q for group in needs[1:] for q in group), *uses])
     there = [q for q in wanted if q in rows.columns or q in state.get("columns", {})]
-    old_attempts, old_ages, old_stages = _segments(state.get("segments", []))
     fresh, count = len(old_stages), len(stages)
     born = int(state.get("born", 0))
     return Series(
@@ -125,7 +130,7 @@ def join(state: State, rows: Rows, needs: Needs, uses: Iterable[str], keep: int)
         fresh=fresh,
         steps=np.concatenate([ints(state.get("steps", "")), rows.steps[usable]]),
         attempts=np.concatenate([old_attempts, rows.attempts[usable]]),
-        ages=np.concatenate([old_ages, _ages(stages, old_stages, old_ages)]),
+        ages=np.concatenate([old_ages, ages]),
         born=np.arange(born - fresh + 1, born + count + 1),
         stages=np.concatenate([old_stages, stages]),
         columns={q: _column(state, rows, q, usable, fresh) for q in there},
@@ -188,6 +193,20 @@ def _stages(state: State, rows: Rows, usable: Bools) -> tuple[Ints, float | None
     return start + np.cumsum(changed), last, int(attempts[-1])
 
 
+def _one_more(state: State, rows: Rows, at: int) -> tuple[Ints, Ints, float | None, int]:
+    """Segment and age of the one row that is new, as in a live run; the last context limit and attempt seen."""
+    memory, attempt = state.get("memory", {}), int(rows.attempts[at])
+    last: float | None = memory.get("limit")
+    limit = float(rows.columns["context_limit"][at]) if "context_limit" in rows.columns else math.nan
+    opens = memory.get("attempt", attempt) != attempt
+    if math.isfinite(limit):
+        opens, last = opens or (last is not None and last != limit), limit
+    if not (told := state.get("segments")):
+        return np.array([int(opens)]), np.array([1]), last, attempt
+    count, _, age, stage = told[-1]
+    return np.array([stage + opens]), np.array([1 if opens else age + count]), last, attempt
+
+
 def _ages(stages: Ints, old_stages: Ints, old_ages: Ints) -> Ints:
     """1, 2, 3, … within each stage, going on from what is remembered."""
     places = np.arange(len(stages))
@@ -200,8 +219,15 @@ def _ages(stages: Ints, old_stages: Ints, old_ages: Ints) -> Ints:
 
 def _column(state: State, rows: Rows, name: str, usable: Bools, fresh: int) -> Floats:
     old, new = state.get("columns", {}).get(name), rows.columns.get(name)
-    before = np.full(fresh, np.nan) if old is None else floats(old)
+    count = np.count_nonzero(usable)
+    joined = np.empty(fresh + count)
+    joined[:fresh] = np.nan if old is None else floats(old)
     if new is None:
-        return np.concatenate([before, np.full(np.count_nonzero(usable), np.nan)])
-    after = new[usable]
-    return np.concatenate([before, np.where(np.isfinite(after), np.minimum(np.maximum(after, -HUGE), HUGE), np.nan)])
+        joined[fresh:] = np.nan
+    elif count == 1:
+        value = float(new[np.argmax(usable)])
+        joined[fresh] = min(max(value, -HUGE), HUGE) if math.isfinite(value) else math.nan
+    else:
+        after = new[usable]
+        joined[fresh:] = np.where(np.isfinite(after), np.minimum(np.maximum(after, -HUGE), HUGE), np.nan)
+    return joined
