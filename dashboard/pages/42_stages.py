@@ -28,6 +28,7 @@ from db.engine import writing
 from db.runs import Run
 from db.stages import MOST_TOKENS, Stage
 
+UNKNOWN = ("–", "– → –")
 QUESTION = (__doc__ or "").splitlines()[0]
 
 
@@ -56,7 +57,8 @@ def main() -> None:
     guessed(found)
     curves(found)
     hand_offs(found)
-    ready(found)
+    if found.good == "up":  # where it is a loss that is compared, nothing answers and nothing is cut off
+        ready(found)
     spent(found)
     scores([one.id for one in members], now)
     declare(members, now)
@@ -140,7 +142,8 @@ def hand_offs(found: Stages) -> None:
         )
         return
     columns = {one.label: column(one, found) for one in found.switches}
-    frame = pd.DataFrame(columns).reset_index(names="")
+    frame = pd.DataFrame(columns)
+    frame = frame[~frame.isin(UNKNOWN).all(axis=1)].reset_index(names="")
     right = {name: st.column_config.Column(alignment="right") for name in columns}
     st.dataframe(frame, hide_index=True, height="content", column_config=right)
     st.caption(
