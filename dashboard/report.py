@@ -8,12 +8,8 @@ same store gives the same bytes.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,20 +17,21 @@ import sqlalchemy as sa
 
 from analyses.level import level
 from answers.clipping import clipping
+from answers.comparison import comparison
 from answers.curves import said
 from answers.entropy import entropy
 from answers.length import length
 from answers.logged import logged
 from answers.signal import signal
 from answers.throughput import throughput
-from charts import export, lines, script
 from charts.lines import Style
 from charts.smooth import Smoothing
 from charts.theme import LIGHT, run_colours
 from dashboard import curves
 from dashboard.panels import PANELS, WANTED, Panel
+from dashboard.report_html import Report, figures, folded, page, table
 from dashboard.run_drawing import Drawing, How, Made
-from dashboard.words import sentence, trouble
+from dashboard.words import number, sentence, trouble
 from db import findings, runs, series
 from db.findings import Finding
 from db.quantities import quantity
@@ -42,7 +39,6 @@ from db.runs import Run
 from db.series import Series
 from db.understood import understood
 
-PAGE = Path(__file__).parent / "theme" / "report.html"
 QUESTIONS: dict[str, Callable[[sa.Connection, int], Any]] = {
     "Entropy": entropy,
     "Length": length,
@@ -52,18 +48,9 @@ QUESTIONS: dict[str, Callable[[sa.Connection, int], Any]] = {
     "Metrics": logged,
 }
 """What a report of a run answers; each answer has a `sentence`."""
-COLUMNS = 300  # pixel columns of a chart
+MEASURED = 8  # quantities whose differences are tested
 SCORES = 9  # validation metrics that are drawn
 HALF_LIVES = (2, 5, 10, 20, 50, 100, 200)
-
-
-@dataclass(frozen=True)
-class Report:
-    """title: of the page; html: all of it; charts: what it draws, by title, with data."""
-
-    title: str
-    html: str
-    charts: dict[str, dict[str, Any]]
 
 
 def of_runs(connection: sa.Connection, run_ids: Sequence[int]) -> Report:
@@ -93,13 +80,13 @@ def _of_one(connection: sa.Connection, run: Run) -> Report:
         "<h2>In words</h2>",
         _sentences(connection, run),
         "<h2>Curves</h2>",
-        _figures(made),
-        *(["<h2>Validation</h2>", _figures(scores)] if scores else []),
+        figures(made),
+        *(["<h2>Validation</h2>", figures(scores)] if scores else []),
         _quality(connection, run),
         _attempts(connection, run),
         _config(settings, config),
     ]
-    return _page(run.label, body, [*made, *scores])
+    return page(run.label, body, [*made, *scores])
 
 
 def _facts(run: Run) -> str:
@@ -133,7 +120,7 @@ def _verdicts(found: Sequence[Finding]) -> str:
         cards = ["<p>Nothing is firing.</p>"]
     if over:
         rows = [(trouble(f.trouble), f"{f.onset_step:,}", f.message) for f in over]
-        cards.append(_folded(f"{len(over)} earlier, resolved", _table(("found", "step", ""), rows)))
+        cards.append(folded(f"{len(over)} earlier, resolved", table(("found", "step", ""), rows)))
     return "\n".join(cards)
 
 
@@ -164,7 +151,7 @@ def _quality(connection: sa.Connection, run: Run) -> str:
     told = understood(connection, [run.id])
     missing = [f"{m.label}{f' ({m.how})' if m.how else ''}" for one in told for m in one.missing]
     unknown = sum(len(one.unknown) for one in told)
-    parts = [_table(("file", "format", "records", "points", "unread"), rows, right=3)]
+    parts = [table(("file", "format", "records", "points", "unread"), rows, right=3)]
     if missing:
         parts.append(f"<p>Not logged: {escape('; '.join(missing))}.</p>")
     if unknown:
@@ -186,7 +173,7 @@ def _attempts(connection: sa.Connection, run: Run) -> str:
         for a in tries
     ]
     heads = ("attempt", "steps", "records", "superseded from step")
-    return _folded(f"{len(tries)} attempts", _table(heads, rows, right=4))
+    return folded(f"{len(tries)} attempts", table(heads, rows, right=4))
 
 
 def _config(settings: dict[str, Any], config: dict[str, Any]) -> str:
@@ -194,10 +181,10 @@ def _config(settings: dict[str, Any], config: dict[str, Any]) -> str:
     if not settings and not config:
         return parts[0] + '<p class="muted">The logs say nothing about it.</p>'
     if settings:
-        parts.append(_table(("setting", "as understood"), [(k, _value(v)) for k, v in sorted(settings.items())]))
+        parts.append(table(("setting", "as understood"), [(k, _value(v)) for k, v in sorted(settings.items())]))
     if config:
         rows = [(key, _value(value)) for key, value in sorted(config.items())]
-        parts.append(_folded(f"As the trainer wrote it: {len(config):,} keys", _table(("key", "value"), rows)))
+        parts.append(folded(f"As the trainer wrote it: {len(config):,} keys", table(("key", "value"), rows)))
     return "\n".join(parts)
 
 
@@ -220,15 +207,33 @@ def _of_many(connection: sa.Connection, these: Sequence[Run]) -> Report:
     body = [
         f"<h1>{escape(f'{len(these)} runs side by side')}</h1>",
         f"<p>{''.join(f'{_swatch(run, these)}{escape(run.label)} &emsp; ' for run in these)}</p>",
+        _compared(connection, these, known),
         "<h2>Where they stand</h2>",
         _standing(these, known),
         "<h2>Curves</h2>",
-        _figures(made),
+        figures(made),
         "<h2>What is wrong with them</h2>",
         *(_troubles(connection, run, these) for run in these),
         _differences(connection, these),
     ]
-    return _page(names, body, made)
+    return page(names, body, made)
+
+
+def _compared(connection: sa.Connection, these: Sequence[Run], known: dict[tuple[int, str], Series]) -> str:
+    """What of the differences is more than noise, with intervals."""
+    names = tuple(name for name in WANTED if any((run.id, name) in known for run in these))[:MEASURED]
+    told = comparison(connection, tuple(run.id for run in these), names)
+    rows = []
+    for pair in told.pairs:
+        meant, one = quantity(pair.quantity), pair.difference
+        unit = meant.unit if meant else ""
+        between = f"{number(one.low, unit)} to {number(one.high, unit)}" if np.isfinite(one.low) else "–"
+        label = sentence(meant.label) if meant else pair.quantity
+        means = (number(pair.first, unit), number(pair.second, unit), number(one.value, unit))
+        rows.append((label, pair.other, *means, between, pair.verdict))
+    heads = ("", "against the first", "first", "this one", "difference", "95 %", "")
+    measured = f"<h2>What of it is more than noise</h2>{table(heads, rows)}" if rows else ""
+    return f"<p>{escape(told.sentence)}</p>{measured}"
 
 
 def _side_by_side(name: str, these: Sequence[Run], known: dict[tuple[int, str], Series], panel: Panel) -> Made | None:
@@ -271,7 +276,7 @@ def _standing(these: Sequence[Run], known: dict[tuple[int, str], Series]) -> str
             rows.append([sentence(meant.label), *(said(one, share=share) if one else "–" for one in found)])
     note = "Means of the newest 20 rows with 95 % intervals within the run: what seeds would do is not in them."
     heads = ["", *(run.label for run in these)]
-    return _table(heads, rows, right=len(these)) + f'<p class="muted">{note}</p>'
+    return table(heads, rows, right=len(these)) + f'<p class="muted">{note}</p>'
 
 
 def _troubles(connection: sa.Connection, run: Run, these: Sequence[Run]) -> str:
@@ -281,7 +286,7 @@ def _troubles(connection: sa.Connection, run: Run, these: Sequence[Run]) -> str:
         for f in found
     ]
     head = f"<h3>{_swatch(run, these)}{escape(run.label)}</h3>"
-    return head + (_table(("", "", "since step", "what", ""), told) if told else "<p>Nothing was found.</p>")
+    return head + (table(("", "", "since step", "what", ""), told) if told else "<p>Nothing was found.</p>")
 
 
 def _differences(connection: sa.Connection, these: Sequence[Run]) -> str:
@@ -289,9 +294,9 @@ def _differences(connection: sa.Connection, these: Sequence[Run]) -> str:
     raw = _differing(these, {run.id: runs.config_of(connection, run.id) for run in these})
     heads = ("", *(run.label for run in these))
     parts = ["<h2>What differs in their configuration</h2>"]
-    parts.append(_table(heads, settings) if settings else "<p>None of the settings that matter here.</p>")
+    parts.append(table(heads, settings) if settings else "<p>None of the settings that matter here.</p>")
     if raw:
-        parts.append(_folded(f"As the trainers wrote it: {len(raw):,} keys differ", _table(heads, raw)))
+        parts.append(folded(f"As the trainers wrote it: {len(raw):,} keys differ", table(heads, raw)))
     return "\n".join(parts)
 
 
@@ -305,83 +310,7 @@ def _differing(these: Sequence[Run], configs: Mapping[int, Mapping[str, Any]]) -
     return rows
 
 
-# -- the page
-
-
 def _smoothing(these: Sequence[Run]) -> Smoothing:
     """About a fiftieth of the longest run."""
     steps = max([run.step or 1 for run in these])
     return Smoothing("ema", min(HALF_LIVES, key=lambda span: abs(np.log(span * 50 / max(steps, 1)))))
-
-
-def _drawn(made: Made) -> tuple[dict[str, Any], str]:
-    """(the specification with its data, the small print)."""
-    style = Style(**{name: getattr(made.style, name) for name in Style.__dataclass_fields__} | {"columns": COLUMNS})
-    behind: dict[str, Any] = {"bands": made.bands, "marks": made.marks, "levels": made.levels}
-    rows = lines.rows(made.curves, style, **behind)
-    spec = lines.spec(lines.names(made.curves), style, rows.extras) | {
-        "description": lines.spoken(made.title, made.curves, style),
-        "autosize": {"type": "fit-x", "contains": "padding"},
-    }
-    return export.with_data(spec, rows.rows, "container"), lines.note(rows, made.attempts)
-
-
-def _figures(made: Sequence[Made]) -> str:
-    if not made:
-        return '<p class="muted">None of the usual quantities is logged.</p>'
-    figures = []
-    for one in made:
-        spec, note = _drawn(one)
-        caveats = "".join(
-            f'<figcaption class="caveat">{escape(name)}: {escape(caveat)}</figcaption>' for name, caveat in one.caveats
-        )
-        figures.append(
-            f'<figure><h3>{escape(one.title)}</h3><div class="stepwell-chart"></div>'
-            f'<script type="application/json">{_json(spec)}</script>'
-            f"<figcaption>{escape(note)}</figcaption>{caveats}</figure>"
-        )
-    return f'<div class="charts">{"".join(figures)}</div>'
-
-
-def _json(value: Any) -> str:
-    """JSON that cannot leave its script element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], right: int = 0) -> str:
-    """right: how many of the last columns hold numbers."""
-
-    def cells(tag: str, row: Sequence[object]) -> str:
-        first = len(row) - right
-        return "".join(f"<{tag}{' class=n' * (i >= first)}>{escape(str(cell))}</{tag}>" for i, cell in enumerate(row))
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{cells("th", heads)}</tr>{body}</table></div>'
-
-
-def _folded(title: str, inside: str) -> str:
-    return f"<details><summary>{escape(title)}</summary>{inside}</details>"
-
-
-def _page(title: str, body: Sequence[str], made: Sequence[Made]) -> Report:
-    from importlib.metadata import version
-
-    foot = f"<footer>Made by Stepwell {escape(version('stepwell'))} from what the trainer logged.</footer>"
-    page = PAGE.read_text(encoding="utf-8")
-    parts = {
-        "title": escape(f"{title} · Stepwell report"),
-        "body": "\n".join([*body, foot]),
-        "bundle": _bundle(),
-        "hover": script.hover(),
-    }
-    html = re.sub(r"@(title|body|bundle|hover)@", lambda place: parts[place[1]], page)
-    return Report(title, html, {one.title: _drawn(one)[0] for one in made})
-
-
-@cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one script: they travel in the file."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")

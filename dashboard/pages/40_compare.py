@@ -14,8 +14,8 @@ from answers.alike import good, like
 from answers.comparison import Comparison, comparison, differing, grid
 from charts.curve import Curve
 from charts.lines import Style
-from charts.theme import run_colour
-from dashboard import comparing, curves, data, parts, state
+from charts.theme import run_colours
+from dashboard import comparing, curves, data, parts, report_button, state
 from dashboard.controls import Choice, controls
 from dashboard.panels import PANELS, WANTED
 from dashboard.words import number, plain, sentence, trouble
@@ -146,12 +146,18 @@ def choose(runs: Sequence[Run]) -> list[Run]:
 
 def chips(chosen: Sequence[Run]) -> None:
     """The legend of the whole page: each run in its own colour, a link to it."""
-    look = parts.look()
-    with st.container(horizontal=True, gap="medium"):
+    ink = colours(chosen)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         for run in chosen:
             with st.container(horizontal=True, gap=None, width="content", vertical_alignment="center"):
-                st.html(f'<span style="color:{run_colour(look, run.id)};font-size:1.1rem">■</span>', width="content")
+                st.html(f'<span style="color:{ink[run.id]};font-size:1.1rem">■</span>', width="content")
                 parts.run_link(run, plain(run.name, 60))
+        report_button.offer([run.id for run in chosen], "comparison")
+
+
+def colours(chosen: Sequence[Run]) -> dict[int, str]:
+    """run id -> its colour, no two alike in one chart as long as there are enough."""
+    return run_colours(parts.look(), [run.id for run in chosen])
 
 
 def newest_mean(series: Series | None) -> float | None:
@@ -188,7 +194,7 @@ def title(name: str) -> str:
 
 
 def one_chart(name: str, chosen: Sequence[Run], known: dict[tuple[int, str], Series], choice: Choice) -> None:
-    look, meant, made = parts.look(), quantity(name), list[Curve]()
+    look, ink, meant, made = parts.look(), colours(chosen), quantity(name), list[Curve]()
     caveats = dict[str, str]()
     for run in chosen:
         series = known.get((run.id, name))
@@ -196,7 +202,7 @@ def one_chart(name: str, chosen: Sequence[Run], known: dict[tuple[int, str], Ser
             continue
         axis = curves.axis(choice.x, run.id, known)
         label = run.name if [r.name for r in chosen].count(run.name) == 1 else f"{run.label} ({run.id})"
-        made.append(curves.curve(series, axis, label=label, run_id=run.id, colour=run_colour(look, run.id)))
+        made.append(curves.curve(series, axis, label=label, run_id=run.id, colour=ink[run.id]))
         if series.metric.caveat:
             caveats[series.metric.name] = series.metric.caveat
     style = Style(
@@ -222,8 +228,8 @@ def standing(chosen: Sequence[Run], known: dict[tuple[int, str], Series], names:
             meant = quantity(name)
             row[title(name)] = number(newest_mean(known.get((run.id, name))), meant.unit if meant else "")
         rows.append(row)
-    look = parts.look()
-    swatch = [f"color: {run_colour(look, run.id)}" for run in chosen]
+    ink = colours(chosen)
+    swatch = [f"color: {ink[run.id]}" for run in chosen]
     table = pd.DataFrame(rows).style.apply(lambda _: swatch, subset=[""])
     right = {title(name): st.column_config.TextColumn(alignment="right") for name in ("", *names) if name}
     config = {
