@@ -54,7 +54,7 @@ def judged(
     step_seconds: Mapping[int, float],
     ends: Mapping[int, float],
 ) -> list[Health]:
-    """Every run's health: those that need somebody first, then the live, then by age."""
+    """Every run's health: those that need somebody first, then the live as they come, the others by age."""
     of_run: dict[int, list[Finding]] = {}
     for finding in open_findings:
         of_run.setdefault(finding.run_id, []).append(finding)
@@ -64,7 +64,8 @@ def judged(
         state = status(age, step_seconds.get(run.id), run.step, ends.get(run.id))
         found.append(Health(run, state, age, tuple(of_run.get(run.id, ()))))
     order = {"live": 0, "stalled": 1, "finished": 2}
-    return sorted(found, key=lambda h: (not h.needs_you, -_weight(h), order[h.status], h.worst is None, h.age or 0.0))
+    found.sort(key=lambda h: 0.0 if h.status == "live" else h.age or 0.0)  # the age of what lives goes up and down
+    return sorted(found, key=lambda h: (not h.needs_you, -_weight(h), order[h.status], h.worst is None))
 
 
 def gravest_first(finding: Finding) -> tuple[int, int]:

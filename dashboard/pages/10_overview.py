@@ -11,7 +11,7 @@ import streamlit as st
 
 from charts.sparkline import image
 from charts.theme import run_colour
-from dashboard import alerts_data, cron, data, hand, parts, state
+from dashboard import alerts_data, cron, data, hand, keys, parts, state
 from dashboard.health import Health, answer, judged
 from dashboard.words import ago, number, plain, several, trouble
 from db.alerts import Alert
@@ -114,8 +114,12 @@ def table(everyone: list[Health], newest: dict[int, data.Newest], url: str, now:
     part = chosen[(page - 1) * ROWS : page * ROWS]
     sparks = data.sparks(url, now.of([h.run.id for h in part]))
     rows = pd.DataFrame([row(h, newest.get(h.run.id), sparks) for h in part])
+    ids = [h.run.id for h in part]
+    before = st.session_state.get("lines of the overview", ids)  # a click is meant for what stood there
+    st.session_state["lines of the overview"] = ids
+    at, opened = keys.walk(ids)
     clicked = st.dataframe(
-        styled(rows, part),
+        styled(rows, part, at),
         hide_index=True,
         column_config=columns(),
         on_select="rerun",
@@ -127,9 +131,12 @@ def table(everyone: list[Health], newest: dict[int, data.Newest], url: str, now:
     if pages > 1:
         st.pagination(pages, **state.page_number("page", pages))
     st.caption(f"{several(len(chosen), 'run')} of {len(everyone):,} · click a row to open it")
-    if clicked.selection.cells:
+    if clicked.selection.cells and clicked.selection.cells[0][0] < len(before):
         st.session_state["opened"] = st.session_state.get("opened", 0) + 1  # else coming back would open it again
-        st.switch_page(parts.RUN, query_params={"run": str(part[clicked.selection.cells[0][0]].run.id)})
+        opened = before[clicked.selection.cells[0][0]]
+        keys.remember(ids)
+    if opened is not None:
+        st.switch_page(parts.RUN, query_params={"run": str(opened)})
 
 
 def _shown(health: Health, show: str) -> bool:
@@ -164,8 +171,8 @@ def row(health: Health, newest: data.Newest | None, sparks: dict[tuple[int, str]
     }
 
 
-def styled(rows: pd.DataFrame, part: list[Health]) -> pd.io.formats.style.Styler:
-    """Colours that mean something: the run's own, and that of its verdict."""
+def styled(rows: pd.DataFrame, part: list[Health], at: int | None) -> pd.io.formats.style.Styler:
+    """Colours that mean something: the run's own, and that of its verdict. at: where j and k stand."""
     look = parts.look()
     swatch = [f"color: {run_colour(look, h.run.id)}" for h in part]
     verdict = [
@@ -175,6 +182,9 @@ def styled(rows: pd.DataFrame, part: list[Health]) -> pd.io.formats.style.Styler
     styler = rows.style.apply(lambda _: swatch, subset=["colour"]).apply(lambda _: verdict, subset=["verdict"])
     for column in ("project", "trainer", "status", "age"):
         styler = styler.apply(lambda _: calm, subset=[column])
+    if at is not None:
+        line = [f"background-color: {look.grid}" if place == at else "" for place in range(len(part))]
+        styler = styler.apply(lambda _: line, subset=["colour", "run", "verdict", "status", "step", "age"])
     return styler
 
 

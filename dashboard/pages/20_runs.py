@@ -98,6 +98,7 @@ def controls(now: data.Pulse) -> View:
             options,
             format_func=runs_table.title,
             max_selections=COLUMNS,
+            select_all=False,
             placeholder="choose columns: quantities, their best and mean, keys of the config",
             label_visibility="collapsed",
             **chosen,
