@@ -20,7 +20,7 @@ from dashboard.report import Report
 from db import runs
 from db.engine import open_store, reading
 from stepwell.cli import cli
-from tests.browser import CHROMIUM, FLAGS, collect, write_logs
+from tests.browser import CHROMIUM, FLAGS, PATIENCE, collect, write_logs
 
 NASTY = "<script>alert(1)<-script>中文"
 
@@ -123,6 +123,7 @@ def test_a_report_opens_without_a_network(store: str, browser: Browser, tmp_path
         report = made(store, *names)
         file.write_text(report.html, encoding="utf-8")
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         asked: list[str] = []
         wrong: list[str] = []
         page.on("request", lambda request, asked=asked: asked.append(request.url))
