@@ -62,6 +62,21 @@ def beside(log: Path) -> list[Found]:
     return [Found(path, log.parent, stat.st_size, stat.st_mtime) for path, stat in stats]
 
 
+def beside_of(log: Found, files: Sequence[Found], unread: dict[Path, str]) -> tuple[dict[str, Any], bool]:
+    """(what the nearest of these config files say, flat; whether they are those of the log's own folder in `.hydra/`,
+    which is made anew for each run)."""
+    if not files:
+        return {}, False
+    near = {log.path.parent, *list(log.path.parents)[: ABOVE + 2]}
+    by_folder: dict[Path, list[Found]] = defaultdict(list)
+    for file in files:
+        if (home := _home(file.path)) in near:
+            by_folder[home].append(file)
+    held = _nearest(log, by_folder)
+    own = bool(held) and all(file.path.parent == log.path.parent / ".hydra" for file in held)
+    return merged((file.path for file in held), unread), own
+
+
 def load(path: Path) -> dict[str, Any]:
     """The settings of one file; {} for what is no run's config (a model's, a list). Raises BadConfig, OSError."""
     with path.open("rb") as file:

@@ -165,7 +165,7 @@ def identify(found: Found, fmt: Format, part: Part, project: str | None) -> Iden
     relative = folder.relative_to(found.root).as_posix() if folder.is_relative_to(found.root) else folder.name
     name = found.root.name if relative == "." else relative
     project = project or part.project or found.root.name
-    own = part.run or (None if stem.lower() in PLAIN_NAMES else stem)
+    own = part.run or (None if is_nameless(found) else stem)
     if own is None:
         return Identity(project, name, f"{folder}/{stem}" if fmt.RUN_PER_FILE else str(folder))
     if part.run or relative == "." or own == folder.name:
@@ -173,6 +173,11 @@ def identify(found: Found, fmt: Format, part: Part, project: str | None) -> Iden
     else:
         name = f"{relative}/{own}"
     return Identity(project, name, f"{folder}#{own}")
+
+
+def is_nameless(found: Found) -> bool:
+    """Whether a file's name says no more than "a log"."""
+    return _stem(found.path).lower() in PLAIN_NAMES
 
 
 def alone(found: Found, part: Part, project: str | None) -> Identity:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +12,13 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collectors import configs, discover, names
+from collectors import configs, discover, names, titles
 from collectors.contract import Format, Part, Unread
 from collectors.discover import Found
 from collectors.documents.following import Papers
 from collectors.refusals import Refusals
+from collectors.renames import base_of, families_of, has_moved
+from collectors.settings import flatten
 from collectors.store import keep_config, put, put_torn, take_back, understand
 from collectors.stores import following
 from collectors.stores.contract import StoreProblem, Tracker
@@ -160,13 +161,13 @@ class Collector:
 
     def _follow_renames(self, found: Iterable[Found], known: dict[str, Place]) -> None:
         """train.log became train.log.1 (and perhaps a new train.log began): the place moves with the old bytes."""
-        new = {(one.path.parent, _base(one.path.name)) for one in found if one.name not in known and one.size}
-        families = _families(known, new) if new else {}
+        new = {(one.path.parent, base_of(one.path.name)) for one in found if one.name not in known and one.size}
+        families = families_of(known, new) if new else {}
         for one in sorted(found if families else [], key=lambda one: one.path.name, reverse=True):
-            relatives = families.get((one.path.parent, _base(one.path.name)), [])  # log.2 first: room for log.1
+            relatives = families.get((one.path.parent, base_of(one.path.name)), [])  # log.2 first: room for log.1
             if one.name in known or not one.size:
                 continue
-            before = next((place for place in relatives if place.path in known and _has_moved(place, one.path)), None)
+            before = next((place for place in relatives if place.path in known and has_moved(place, one.path)), None)
             if before is not None:
                 with writing(self.engine) as connection:
                     hold(connection, before)
@@ -241,10 +242,21 @@ class Collector:
             return claim(connection, place)
 
     def _begin(self, connection: sa.Connection, found: Found, fmt: Format, place: Place, part: Part) -> Place:
-        alone = self.run_per_file
-        who = discover.alone(found, part, self.project) if alone else discover.identify(found, fmt, part, self.project)
+        who = self._who(found, fmt, part)
         run_id = runs.make(connection, who.project, who.run, who.place)
         return add(connection, replace(place, run_id=run_id))
+
+    def _who(self, found: Found, fmt: Format, part: Part) -> discover.Identity:
+        """Named by the log's own config first, then by one that lies beside it, then by its file and folder."""
+        project = not (self.project or part.project)
+        if self.run_per_file:
+            who = discover.alone(found, part, self.project)
+            return titles.completed(who, flatten(part.config), project=project, run=False)
+        who = discover.identify(found, fmt, part, self.project)
+        beside, is_own = configs.beside_of(found, self.config_files, self.unreadable)
+        nameless = not part.run and (is_own or discover.is_nameless(found))
+        who = titles.completed(who, beside, project=project, run=nameless)
+        return titles.completed(who, flatten(part.config), project=project, run=not part.run)
 
     def _meet_trainer(self, connection: sa.Connection, fmt: Format, place: Place, step: _Step) -> Place:
         """Whose names these are is told by the first names that come."""
@@ -382,34 +394,3 @@ def _without(blocks: Iterable[Block], first: int) -> Iterator[Block]:
 
 def _under(path: Path, roots: Sequence[Path]) -> bool:
     return any(path == root or root in path.parents for root in roots)
-
-
-def _base(name: str) -> str:
-    """train.log of train.log, train.log.1, train.log-20261120 and train.log.2.gz."""
-    return re.sub(r"([.-]\d+)?(\.gz)?$", "", name)
-
-
-def _families(known: dict[str, Place], of: set[tuple[Path, str]]) -> dict[tuple[Path, str], list[Place]]:
-    """The known files that differ from a new one by no more than a rotation's suffix."""
-    families: dict[tuple[Path, str], list[Place]] = {}
-    for place in known.values():
-        path = Path(place.path)
-        family = (path.parent, _base(path.name))
-        if place.head and family in of:
-            families.setdefault(family, []).append(place)
-    return families
-
-
-def _has_moved(place: Place, to: Path) -> bool:
-    """Do the bytes that were read from this place now stand in another file, and no longer where they were?"""
-    try:
-        with Log(to) as log:
-            if not matches(log, place.head, place.mark, place.offset):
-                return False
-        old = Path(place.path)
-        if not old.exists():
-            return True
-        with Log(old) as log:
-            return not matches(log, place.head, place.mark, place.offset)
-    except OSError:
-        return False

@@ -54,7 +54,7 @@ def test_hydra_s_folder_beside_the_log(engine: sa.Engine, tmp_path: Path) -> Non
     put(tmp_path / "out" / ".hydra" / "overrides.yaml", "- data.max_response_length=32768\n- ~trainer.x\n- +a@b=c\n")
     put(tmp_path / "out" / ".hydra" / "hydra.yaml", "hydra: {verbose: false}")
     collector = collected(engine, tmp_path)
-    assert told(engine)["out"] == {
+    assert told(engine)["stage2"] == {
         "context_limit": 32768,
         "prompt_limit": 2048,
         "clip_low": 0.2,
