@@ -23,6 +23,7 @@ Way = Literal["growing", "falling", "flat", "unclear", "none"]
 
 FLOOR = 1e-4  # nats below which a logarithm says nothing
 WINDOWS = (30, 120, 10**9)  # rows of a trend that has no known beginning: longer ones where the shorter see none
+RECENT = 10  # rows that a level is taken over where there is no trend
 RISE, FALL = math.log(1.35), math.log(1.25)  # smaller changes are nothing to speak of
 HIGH = 2.0  # nats: text falls apart
 LOW = 0.05  # nats: next to nothing is left to choose
@@ -34,7 +35,8 @@ DRAWS = 400
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """way: what entropy does. level: nats at the last step, as fitted. since: the bend it began with, None without one.
+    """way: what entropy does. level: nats at the last step, of the line where there is one. since: the bend it began
+    with, None without one.
 
     time: steps to double (or halve); limit: where it is heading; until: steps to the limit, None where it will not get
     there or is beyond; chance: that it is beyond the limit AHEAD steps on. first: the step the fit begins at.
@@ -72,6 +74,7 @@ def course(at: ArrayLike, entropy: ArrayLike, *, seed: int = 0) -> Course:
     level = float(line.level)
     x, y = _thinned(steps[start:], logs[start:])
     here = x - steps[-1]
+    level = level if way in ("growing", "falling") else float(np.median(logs[-RECENT:]))
     told = Course(way, len(steps), math.exp(level), float(steps[-1]), float(steps[start]), since)
     told = replace(told, began=math.exp(float(np.median(logs[:3]))))
     if way in ("growing", "falling"):
@@ -82,18 +85,25 @@ def course(at: ArrayLike, entropy: ArrayLike, *, seed: int = 0) -> Course:
 def _chosen(steps: Floats, logs: Floats, starts: list[int]) -> tuple[int, trend.Lines, Way]:
     """(first row, line, way) of the shortest window that sees entropy move; else of the first that sees it rest.
 
-    In a longer window the newer half must move the same way: an early fall is no fall any more.
+    In a longer window the newer half must go on at half the pace at least: an early fall is no fall any more.
     """
     seen: list[tuple[int, trend.Lines, Way]] = []
     for start in starts:
         line, way = _fitted(steps[start:], logs[start:])
         if way in ("growing", "falling"):
-            newer = trend.fit(*_thinned(steps[(start + len(steps)) // 2 :], logs[(start + len(steps)) // 2 :]))
-            if not seen or (newer.low > 0 if way == "growing" else newer.high < 0):
+            if not seen or _goes_on(line, steps[start:], logs[start:]):
                 return start, line, way
             way = "unclear"
         seen.append((start, line, way))
     return next((one for one in seen if one[2] == "flat"), seen[0])
+
+
+def _goes_on(line: trend.Lines, steps: Floats, logs: Floats) -> bool:
+    """Whether the newer half surely goes the way of the whole, at half its pace at least."""
+    half = len(steps) // 2
+    newer = trend.fit(*_thinned(steps[half:], logs[half:]))
+    sure = newer.low > 0 if line.slope > 0 else newer.high < 0
+    return bool(sure and abs(newer.slope) > abs(line.slope) / 2)
 
 
 def _fitted(steps: Floats, logs: Floats) -> tuple[trend.Lines, Way]:
@@ -132,7 +142,9 @@ def _beginning(steps: Floats, logs: Floats, seed: int) -> tuple[Moved | None, li
         return None, usual
     x, y = _thinned(steps[start:], logs[start:])
     line = trend.fit(x, y)
-    on_its_way = line.low > 0 if found.up else line.high < 0
+    on_its_way = bool(line.low > 0 if found.up else line.high < 0)
+    if on_its_way and len(steps) - start >= 4 * trend.LEAST:
+        on_its_way = _goes_on(line, steps[start:], logs[start:])
     return (found, [start]) if on_its_way else (None, usual)
 
 

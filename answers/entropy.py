@@ -200,7 +200,8 @@ def _earlier(going: Course) -> str:
         verb = "doubled" if going.before.way == "growing" else "halved"
         time = going.before.time
         return f" Until step {going.before.last:,.0f} it {verb} every {steps_between(time.value, time.low, time.high)}."
-    return f" It began at {number(going.began)}." if math.isfinite(going.began) else ""
+    moved = math.isfinite(going.began) and abs(math.log(going.began / going.level)) > 0.1
+    return f" It began at {number(going.began)}." if moved else ""
 
 
 def _until(going: Course, verb: str) -> str:

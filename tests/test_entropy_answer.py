@@ -78,7 +78,7 @@ def test_the_answer_in_words(small_store: str) -> None:
     assert sick.course.since.low <= 91 <= sick.course.since.high
     assert "entropy" in {one.name for one in sick.order.moved}
     calm = asked(small_store, "calm")
-    assert calm.sentence.startswith("Yes: entropy rests at 0.4 nats per token")
+    assert calm.sentence.startswith("Yes: entropy rests at 0.40")
     assert calm.scores is not None
     assert not calm.scores.own
     assert set(sick.as_json()) >= {"course", "order", "law", "ahead", "sentence"}

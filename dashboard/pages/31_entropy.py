@@ -92,7 +92,9 @@ def growth(view: run_view.View, found: Entropy) -> None:
     st.segmented_control("axis", ["log", "linear"], label_visibility="collapsed", **tied)
     name = "entropy" if found.quantity == ENTROPIES[0] else "entropy (an estimate)"
     dots = [ribbon.Dots(name, view.colour, curve.steps[live], curve.values[live])]
-    lines = [line for part in (going.before, going) if part is not None for line in fitted(part, view.look.ink)]
+    lines = fitted(going, view.look.ink)
+    if going.before is not None:
+        lines += fitted(going.before, view.look.ink)[:1]  # what came after it is known
     bends = []
     if going.since is not None:
         text = f"since {going.since.step:,.0f} ({going.since.low:,.0f}–{going.since.high:,.0f})"
