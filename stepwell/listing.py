@@ -14,13 +14,16 @@ from answers import roster as answers
 from answers.filter import FilterError, fields, parse, passing
 from answers.roster import Cell, Roster
 from dashboard.health import judged
+from db import edits
 from db import runs as rows
+from db.edits import Edit
 from db.engine import reading, writing
 from db.findings import findings_of
 from db.runs import Run
 from db.series import newest
 from db.settings import SETTINGS, Value, displayed
 from stepwell import show
+from stepwell.editing import login
 
 SHOWN = (
     "reward_mean",
@@ -127,6 +130,7 @@ def link(engine: sa.Engine, run: str, after: str) -> None:
     with writing(engine) as connection:
         child, parent = (_one(connection, name) for name in (run, after))
         rows.link(connection, child.id, parent.id, "said so by hand")
+        edits.record(connection, Edit(time.time(), login(), "link", child.id, f"continues {parent.label}"))
     click.echo(f"{child.label} started from {parent.label}")
 
 

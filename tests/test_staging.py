@@ -169,6 +169,14 @@ def test_a_person_links_runs_on_one_axis(small: str) -> None:
     assert [(m.offset, m.end) for m in one.members] == [(0, 40), (40, 60)] and not one.guessed
 
 
+def test_a_link_is_in_the_record(small: str) -> None:
+    stepwell("link", "runs/长上下文/stage2_16k", "--after", "runs/长上下文/stage1_8k", "--store", small)
+    with reading(open_store(small)) as connection:
+        assert [(one.act, one.detail) for one in edits.edits_of(connection)] == [
+            ("link", "continues runs/长上下文/stage1_8k")
+        ]
+
+
 def test_detectors_believe_what_was_declared() -> None:
     steps = np.arange(6)
     rows = SourceRows(steps, steps * 1.0, np.ones(6, np.int64), {"reward_mean": np.zeros(6)}, {}, (1, 6))

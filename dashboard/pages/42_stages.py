@@ -260,7 +260,7 @@ def spent(found: Stages) -> None:
             hours: known(span.hours),
             "limit": span.how,
         }
-        if found.equal is not None:
+        if found.equal is not None and any(found.equal[1]):
             level = found.equal[1][span.number]
             name = f"{found.word} after {number(found.equal[0])} tokens of the stage"
             row[name] = "–" if level is None else f"{number(level.value)} ({number(level.low)} to {number(level.high)})"
