@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from analyses.length import Extended, Within, if_extended, within
+from analyses.length import Extended, Within, cut_at, if_extended, tobit, within
 from analyses.words import number, percent
 from db import documents
 
@@ -20,10 +20,21 @@ BATCHES = 8  # newest ones that are looked at
 
 
 @dataclass(frozen=True, slots=True)
+class Fitted:
+    """A lognormal through every response, those at the limit censored (Tobit). limit: where they are cut off, tokens;
+    doubled: the truncated share at twice that."""
+
+    limit: float
+    mu: float
+    sigma: float
+    doubled: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rollouts:
     """steps: of the batches looked at; unit: of the lengths. within: wrong against right. cut: share that was cut off,
     NaN where the files do not say; looping: share of responses that end in a repetition loop. extended: what a longer
-    limit could gain at most, None where nothing is known to be cut off."""
+    limit could gain at most, None where nothing is known to be cut off; fitted: None there, too, and of characters."""
 
     steps: tuple[int, ...]
     responses: int
@@ -32,6 +43,7 @@ class Rollouts:
     cut: float
     looping: float
     extended: Extended | None
+    fitted: Fitted | None
     sentence: str
 
 
@@ -52,7 +64,17 @@ def rollouts(connection: sa.Connection, run_id: int) -> Rollouts | None:
     share = float((cut[cut >= 0] == 1).mean()) if (cut >= 0).any() else math.nan
     steps = tuple(int(one["step"]) for one in batches if one["step"] is not None)
     looping = float((loop == 1).mean())
-    return Rollouts(steps, len(prompt), unit, told, share, looping, extended, _sentence(told, extended, looping))
+    fitted = _fitted(length[cut >= 0], cut[cut >= 0]) if unit == "tokens" else None
+    words = _sentence(told, extended, looping)
+    return Rollouts(steps, len(prompt), unit, told, share, looping, extended, fitted, words)
+
+
+def _fitted(length: Ints, cut: Ints) -> Fitted | None:
+    if not (cut == 1).any():
+        return None
+    limit = float(np.median(length[cut == 1]))
+    mu, sigma = tobit(np.minimum(length.astype(np.float64), limit), limit)
+    return Fitted(limit, mu, sigma, float(cut_at(mu, sigma, 2 * limit))) if math.isfinite(sigma) else None
 
 
 def _newest(held: list[documents.Document]) -> list[dict[str, Any]]:

@@ -119,3 +119,4 @@ def test_rollouts_of_a_run_say_who_is_longer_and_what_room_would_gain(tmp_path: 
     assert one.within.median == np.mean(np.log([60, 64])) - np.log(20)
     assert one.extended is not None and np.isclose(one.extended.gain, 1 * 2 / 3 / 4)
     assert "wrong answers are 3.1 times as long" in one.sentence and "+0.17" in one.sentence
+    assert one.fitted is not None and one.fitted.limit == 64 and 0 < one.fitted.doubled < 0.25

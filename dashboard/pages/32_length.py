@@ -214,6 +214,9 @@ def by_prompt(one: run_head.One) -> None:
         rows.append(
             ("reward that more room could gain, at most", f"{more.gain:.2g} ({more.low:.2g} to {more.high:.2g})")
         )
+    if found.fitted is not None:
+        double = f"truncated at {spoken(2 * found.fitted.limit)}, by a lognormal through every response"
+        rows.append((double, share(found.fitted.doubled)))
     steps = ", ".join(f"{step:,}" for step in found.steps)
     st.dataframe(pd.DataFrame(rows, columns=["", "lengths"]), hide_index=True, height="content")
     st.caption(f"{found.responses:,} responses of the batches at step {steps}; lengths in {found.unit}")

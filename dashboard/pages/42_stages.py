@@ -47,7 +47,8 @@ def main() -> None:
         parts.no_such_run(state.read("run"))
         st.stop()
     rules, broken = said.rules_said()
-    found = data.ask(stages, (now.all, rules), run.id)
+    near = sorted({one.id for line in lines if run in line for one in line} | {run.id})
+    found = data.ask(stages, (now.of(near), now.noted, rules), run.id)
     members = [member.run for member in found.chain.members]
     wall = max((one.wall for one in members if one.wall is not None), default=None)
     parts.head(QUESTION, plain(found.sentence, 700), wall, now)
