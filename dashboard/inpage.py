@@ -40,10 +40,11 @@ export default function ({ parentElement }) {
 }
 """
 COPY_HTML = (
-    '<button type="button" title="Copy the address of this view" aria-live="polite">'
+    '<button type="button" title="Copy the address of this view" aria-label="copy link">'
     '<svg width="14" height="14" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" '
     'stroke-linecap="round" aria-hidden="true"><path d="M10 14a5 5 0 0 0 7 0l3-3a5 5 0 0 0-7-7l-1.5 1.5"/>'
-    '<path d="M14 10a5 5 0 0 0-7 0l-3 3a5 5 0 0 0 7 7l1.5-1.5"/></svg> <span>copy link</span></button>'
+    '<path d="M14 10a5 5 0 0 0-7 0l-3 3a5 5 0 0 0 7 7l1.5-1.5"/></svg> '
+    '<span aria-live="polite">copy link</span></button>'
 )
 COPY_CSS = """
 button { all: unset; cursor: pointer; display: inline-flex; align-items: center; gap: .35rem; white-space: nowrap;
@@ -52,6 +53,7 @@ button { all: unset; cursor: pointer; display: inline-flex; align-items: center;
 button:hover { opacity: 1; color: var(--st-primary-color); }
 button:focus-visible { outline: 2px solid var(--st-primary-color); }
 span { min-width: 3.6rem; }
+@media (max-width: 640px) { span { display: none; } }
 """
 
 
@@ -62,7 +64,7 @@ def crosshair() -> None:
 
 def copy_link() -> None:
     """A button that copies the address of the view."""
-    _copy()(key="copy-link", width=96, height=32)
+    _copy()(key="copy-link", width="content", height=32)
 
 
 @cache

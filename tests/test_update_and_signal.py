@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analyses import clipping, level, signal, timing
+from answers.sources import sources
+from db.block import Block
+from db.engine import open_store, writing
+from tests.stores import make_run
 
 
 @pytest.mark.parametrize("module", [clipping, signal, timing], ids=lambda m: m.__name__)
@@ -102,3 +107,19 @@ def test_longer_responses_alone_are_no_slowdown() -> None:
 def test_the_bubble_is_what_the_longest_makes_the_others_wait() -> None:
     assert timing.bubble(np.array([25.0, 5.0]), np.array([100.0, 0.0])).tolist()[0] == 0.75
     assert timing.log_spread(np.exp(0.18), np.exp(0.18) * np.sqrt(np.expm1(0.36))) == pytest.approx(0.6)
+
+
+def test_another_mix_of_sources_is_told_from_better_answers(tmp_path: Path) -> None:
+    names = ("batch/math", "batch/code", "train/math/all/solver/rewards/right/mean")
+    names += ("train/code/all/solver/rewards/right/mean",)
+    early, late = [0.5, 0.5, 0.9, 0.1], [0.8, 0.2, 0.9, 0.1]
+    values = np.array([early] * 20 + [late] * 20)
+    block = Block(names, np.arange(40), np.full(40, np.nan), values)
+    with writing(open_store(f"sqlite:///{tmp_path / 's.db'}")) as connection:
+        run_id = make_run(connection, "lab", "mixed", [block], trainer="prime-rl")
+        found = sources(connection, run_id)
+    assert found
+    assert found.names == ["code", "math"]
+    assert found.within == pytest.approx(0)
+    assert found.mix == pytest.approx(0.24)
+    assert "0.24 comes from another mix of them" in found.sentence

@@ -12,6 +12,7 @@ import streamlit as st
 from analyses.signal import half_wrong
 from answers.curves import said
 from answers.signal import Groups, Signal, groups_of, signal
+from answers.sources import Sources, sources
 from charts.curve import Level
 from dashboard import data, parts, run_head, run_view
 from dashboard.panels import Panel
@@ -47,6 +48,23 @@ def main() -> None:
         st.markdown(":gray[This run logs neither groups nor rewards.]")
     view.not_logged(("reward_mean",) if found.silent else ("group_zero_std_fraction", "reward_mean"))
     numbers(found)
+    by_source(data.ask(sources, one.cursor, one.run.id))
+
+
+def by_source(found: Sources | None) -> None:
+    """Whether the reward moved within the sources, or because their mix did."""
+    if found is None:
+        return
+    st.markdown("#### Better answers, or other prompts?")
+    st.markdown(plain(found.sentence, 300))
+    columns = (found.names, found.before, found.after, found.share_before, found.share_after)
+    rows = [
+        (name, *map(number, rewards), *(number(share, "fraction") for share in shares))
+        for name, *rewards, shares in zip(*columns[:3], zip(*columns[3:], strict=True), strict=True)
+    ]
+    heads = ["source", "reward, first 20 rows", "newest 20 rows", "share, first 20 rows", "newest 20 rows "]
+    right = {head: st.column_config.TextColumn(alignment="right") for head in heads[1:]}
+    st.dataframe(pd.DataFrame(rows, columns=heads), hide_index=True, height="content", column_config=right)
 
 
 def of_groups(view: run_view.View, groups: Groups, found: Signal) -> list[Callable[[], None]]:
