@@ -14,6 +14,7 @@ from pathlib import Path
 
 from analyses import detectors as folder
 from analyses.contract import RANK, Context, Detector, Finding, Rows, Severity, State
+from analyses.words import addressed
 
 
 @cache
@@ -58,6 +59,8 @@ def judge(state: State, rows: Rows, context: Context) -> tuple[State, list[Findi
     for trouble, detector in detectors().items():
         after[trouble], found = detector.scan(state.get(trouble, {}), rows, context)
         findings += found
+    if context.trainer:
+        findings = [replace(one, advice=addressed(one.advice, context.trainer)) for one in findings]
     return after, findings
 
 

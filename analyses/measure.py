@@ -13,6 +13,7 @@ import numpy as np
 from analyses import trend
 from analyses.contract import Bools, Context, Finding, Floats
 from analyses.series import Series, middle
+from analyses.words import number, steps_between
 
 WIDTH = 30  # rows of a trend
 LAG = 30  # rows that a reference stays behind, so that an event cannot hide in it
@@ -151,6 +152,29 @@ def wobble(series: Series, values: Floats) -> Floats:
     return noise
 
 
+def interval(series: Series, values: Floats, i: int) -> dict[str, float]:
+    """Between what the recent level of new row i surely lies (95 %): the median of three rows scatters by two thirds of
+    a row's noise. No more than the rows themselves say where there are fewer than three differences."""
+    level, noise = float(recent(series, values)[i]), float(wobble(series, values)[i])
+    return {"level_low": level - 1.96 * 0.67 * noise, "level_high": level + 1.96 * 0.67 * noise}
+
+
+def growth(fitted: Line, i: int, target: float) -> tuple[str, dict[str, float]]:
+    """What a line through logarithms says at new row i: how often it doubles, with its interval, and when it passes
+    `target`. Nothing where it is not sure that it grows."""
+    if not fitted.low[i] > 0:
+        return "", {}
+    time, low, high = (float(np.log(2) / slope) for slope in (fitted.slope[i], fitted.high[i], fitted.low[i]))
+    evidence = {"slope_per_step": float(fitted.slope[i]), "time": time, "time_low": low, "time_high": high}
+    said = f", doubling every {steps_between(time, low, high)}"
+    ahead = float(trend.steps_until(np.log(target), fitted.level[i], fitted.slope[i]))
+    if 0 < ahead < AHEAD:
+        said += f"; at this rate it passes {number(target)} in about {ahead:.0f} steps"
+        evidence |= {"forecast": target, "forecast_steps": ahead}
+    return said, evidence
+
+
+AHEAD = 1000.0  # steps: further ahead nobody can see
 CARRY = 8
 
 

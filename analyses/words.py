@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 
@@ -65,3 +66,23 @@ def duration(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86400:.1f} days"
+
+
+KEYS = re.compile(r"\(((?:verl|TRL): [^()]*)\)")
+
+
+def addressed(advice: str, trainer: str | None) -> str:
+    """Advice with the config keys of this trainer alone, where it names them; else with those of all.
+
+    >>> addressed("Clip harder (verl: actor.grad_clip; TRL: max_grad_norm).", "trl")
+    'Clip harder (max_grad_norm).'
+    >>> addressed("Clip harder (verl: actor.grad_clip; TRL: max_grad_norm).", "slime")
+    'Clip harder (verl: actor.grad_clip; TRL: max_grad_norm).'
+    """
+
+    def mine(told: re.Match[str]) -> str:
+        keys = dict(part.split(": ", 1) for part in told[1].split("; ") if ": " in part)
+        own = {name.casefold(): key for name, key in keys.items()}.get((trainer or "").casefold())
+        return told[0] if own is None else f"({own})"
+
+    return KEYS.sub(mine, advice)

@@ -10,12 +10,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analyses import synthetic, words
 from analyses.backtest import Event, Labelled, Score, score, score_run
 from analyses.contract import Context, Finding, Rows, Severity, State
 from analyses.judge import code, detectors, episodes, judge, missing, open_findings, quantities, verdict
+from analyses.planted import TROUBLES, draw
 
 RAISED = Finding("kl_blowup", "warning", "firing", onset_step=8, detected_step=10, message="…")
 
@@ -77,6 +79,22 @@ def test_the_rules_are_the_files_that_the_detectors_load() -> None:
 
 def test_words_say_what_their_examples_say() -> None:
     assert doctest.testmod(words).failed == 0
+
+
+INTERVALS = ({"level_low", "level_high"}, {"usual_low", "usual_high"}, {"noise"}, {"deviations"})
+MOMENTS = {"non_finite", "stalled", "restart", "restart_loop"}  # a count or a time: there is nothing to estimate
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_every_trouble_is_told_with_its_numbers_their_interval_and_what_to_try(trouble: str) -> None:
+    rng = np.random.default_rng([9, *trouble.encode()])
+    drawn = (draw(trouble, rng).rows for _ in range(4))
+    said = [one for rows in drawn for one in judge({}, rows, Context(trainer="verl"))[1] if one.trouble == trouble]
+    assert said
+    for one in said:
+        assert one.message and one.clears and one.source and one.evidence
+        assert one.severity == "info" or ("verl:" not in one.advice and "TRL" not in one.advice)
+        assert trouble in MOMENTS or any(pair <= one.evidence.keys() for pair in INTERVALS)
 
 
 # -- scoring

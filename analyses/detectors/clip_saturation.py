@@ -61,5 +61,6 @@ class View:
         said = f"{percent(level)} of the tokens are clipped since step {onset}, usually {percent(before)}"
         also = joined({"reward falls": self.reward.falls[i]})
         evidence = {"quantity": self.series.name, "level": level, "before": before}
+        evidence |= measure.interval(self.series, self.series.main, i)
         clears = f"clipped share under {number(max(2.5 * before, LEAST / 2))} for 5 rows"
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

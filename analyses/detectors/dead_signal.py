@@ -125,7 +125,8 @@ class View:
         )
         reward = float(self.series.column("reward_mean", "score_mean")[at])
         said += f" ({also})" if also else f" at a reward of {number(reward)}"
-        return Words(onset, said + ".", {"level": level, "before": before, "reward": reward}, _CLEARS, ADVICE, SOURCE)
+        evidence = {"level": level, "before": before, "reward": reward, **measure.interval(self.series, silent, i)}
+        return Words(onset, said + ".", evidence, _CLEARS, ADVICE, SOURCE)
 
     def _share(self, at: int, kind: str) -> float:
         return float(self.series.column(f"group_all_{kind}_fraction")[at])

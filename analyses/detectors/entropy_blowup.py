@@ -151,6 +151,7 @@ class View:
         line = self.long if self.long.low[i] > 0 else self.short
         onset = int(self.series.steps[self.series.fresh + i])
         evidence = {"quantity": self.series.name, "level": level, "reference": reference}
+        evidence |= measure.interval(self.series, self.series.main, i)
         said = f"{entropy.SPOKEN[self.series.name]} "
         if line.low[i] > 0:
             onset = raised.onset_step if raised else entropy.onset(self.series, line, reference, i)

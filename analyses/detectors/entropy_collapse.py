@@ -38,8 +38,9 @@ LONG = 60  # rows of the trend that sees slow declines
 SOURCE = "dynamics 2.2: Cui et al. 2025 (verl docs/algo/entropy.md), Skywork-OR1; Sen 1968"
 ADVICE = (
     "Raise the upper clip (verl: actor_rollout_ref.actor.clip_ratio_high=0.28; TRL: epsilon_high=0.28), use "
-    "KL-Cov or Clip-Cov (verl: actor_rollout_ref.actor.policy_loss.loss_mode=kl_cov), raise the rollout "
-    "temperature (TRL: temperature), or bring in harder prompts; go back to a checkpoint from before the onset."
+    "KL-Cov or Clip-Cov (verl: actor_rollout_ref.actor.policy_loss.loss_mode=kl_cov), raise the rollout temperature "
+    "(verl: actor_rollout_ref.rollout.temperature; TRL: temperature), or bring in harder prompts; go back to a "
+    "checkpoint from before the onset."
 )
 
 
@@ -161,6 +162,7 @@ class View:
         line = self.lines[self.nearest[i]]
         onset = int(self.series.steps[self.series.fresh + i])
         evidence = {"quantity": self.series.name, "level": level, "reference": reference}
+        evidence |= measure.interval(self.series, self.series.main, i)
         said = f"{entropy.SPOKEN[self.series.name]} "
         if line.high[i] < 0:
             onset = raised.onset_step if raised else entropy.onset(self.series, line, reference, i)
@@ -179,10 +181,8 @@ class View:
             }
         )
         said += f"; {also}." if also else "."
-        clears = (
-            f"entropy above {number(_clearing(level, reference))} nats for 5 rows, or at rest (a tenth in a hundred "
-        )
-        clears += f"steps) above {number(ALIVE * self.floor[i])} nats"
+        clears = f"entropy above {number(_clearing(level, reference))} nats for 5 rows, or flat within a tenth per 100 "
+        clears += f"steps above {number(ALIVE * self.floor[i])} nats"
         return Words(onset, said, evidence, clears, ADVICE if severity != "info" else "", SOURCE)
 
 

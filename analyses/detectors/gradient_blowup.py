@@ -90,10 +90,10 @@ class View:
         level, usual = float(self.level[i]), held(raised, "usual", self.usual[i])
         onset = measure.departure(self.series, self.series.main, i, usual, 2 * usual, raised=raised)
         said = f"The gradient norm has grown from {number(usual)} to {number(level)} since step {onset}"
-        slope = float(self.line.slope[i])
-        if slope > 0:
-            said += f", doubling every {number(np.log(2) / slope)} steps"
+        grows, rate = measure.growth(self.line, i, LEAP * max(usual, FLOOR))
+        said += grows
         also = joined({"reward falls": self.reward.falls[i]})
-        evidence = {"level": level, "usual": usual, "times": level / usual, "slope_per_step": slope}
+        evidence = {"level": level, "usual": usual, "times": level / usual, **rate}
+        evidence |= measure.interval(self.series, self.series.main, i)
         clears = f"norm under {number(2 * max(usual, FLOOR))} for 5 rows"
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -44,7 +44,7 @@ def judge(series: Series, context: Context) -> Judged:
     ready &= series.ages[series.new] > LEAST
     odd = ready & (deviations > DEVIATIONS)
     signals = (Signal("info", odd & (times >= NOTE), 1, 1), Signal("warning", odd & (times >= ALARM), 1, 1))
-    view = View(series, here, np.exp(usual), times, deviations)
+    view = View(series, here, np.exp(usual), spread(window), times, deviations)
     return Judged(signals, view.calm, view.tell, view.over, clear_rows=2, rearm_rows=3)
 
 
@@ -55,6 +55,7 @@ class View:
     series: Series
     norm: Floats
     usual: Floats
+    scatter: Floats
     times: Floats
     deviations: Floats
 
@@ -68,7 +69,9 @@ class View:
         step = int(self.series.steps[self.series.fresh + i])
         norm, usual, times = float(self.norm[i]), held(raised, "usual", self.usual[i]), float(self.times[i])
         said = f"The gradient norm jumped to {number(norm)} at step {step}, {number(times)} times its usual"
-        said += f" {number(usual)}."
+        low, high = usual * np.exp(-2 * self.scatter[i]), usual * np.exp(2 * self.scatter[i])
+        said += f" {number(usual)} ({number(low)}–{number(high)})."
         evidence = {"norm": norm, "usual": usual, "times": times, "deviations": float(self.deviations[i])}
+        evidence |= {"usual_low": float(low), "usual_high": float(high)}
         clears = f"norm under {number(2 * usual)} for 2 rows"
         return Words(step, said, evidence, clears, ADVICE if severity != "info" else "", SOURCE)

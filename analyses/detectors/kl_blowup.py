@@ -76,5 +76,6 @@ class View:
         )
         also = joined({"gradients grow": self.pushed.rises[i], "reward falls": self.reward.falls[i]})
         evidence = {"level": here, "usual": usual, "times": here / max(usual, 1e-12)}
+        evidence |= measure.interval(self.series, self.distance, i)
         clears = f"KL under {number(max(3 * usual, LEAST / 2))} nats for 5 rows"
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -71,6 +71,7 @@ class View:
         said = f"Responses have shrunk from {number(before)} to {number(level)} tokens since step {onset}"
         also = joined({"reward falls": self.reward.falls[i], "reward rises with it": self.reward.rises[i]})
         evidence = {"level": level, "before": before, "share": level / np.maximum(before, 1e-9)}
+        evidence |= measure.interval(self.series, self.series.main, i)
         clears = f"mean length above {number(0.6 * before)} tokens for 5 rows"
         advice = ADVICE if severity != "info" else ""
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, advice, SOURCE)

@@ -117,6 +117,7 @@ class View:
             }
         )
         evidence = {"level": level, "before": before, "times": level / before, "limit": float(self.limit[i])}
+        evidence |= measure.interval(self.series, self.series.main, i)
         clears = f"mean length under {number(1.5 * before)} tokens for 5 rows"
         advice = ADVICE if severity != "info" else ""
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, advice, SOURCE)

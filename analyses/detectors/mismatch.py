@@ -77,22 +77,22 @@ class View:
         return f"Rollout and trainer agree again: {number(self.level[i])}."
 
     def tell(self, i: int, severity: Severity, raised: Finding | None) -> Words:
-        level, before, slope = float(self.level[i]), held(raised, "before", self.before[i]), float(self.line.slope[i])
+        level, before = float(self.level[i]), held(raised, "before", self.before[i])
         onset = measure.departure(self.series, np.abs(self.series.main), i, before, 2 * before, raised=raised)
         what = "KL (k3)" if self.series.name == "mismatch_kl" else "probability difference"
         said = (
             f"The {what} between rollout and trainer is at {number(level)}, {number(level / max(before, 1e-12))} times"
         )
         said += f" its calm {number(before)}, since step {onset}"
-        if slope > 0:
-            said += f", doubling every {np.log(2) / slope:.0f} steps"
+        grows, rate = measure.growth(self.line, i, BAD)
+        said += grows
         also = joined(
             {
                 f"the effective sample is {number(self.ess[i])} of the batch": self.ess[i] < 0.9,
                 "reward falls": self.reward.falls[i],
             }
         )
-        evidence = {"quantity": self.series.name, "level": level, "before": before, "slope_per_step": slope}
-        evidence |= {"is_ess": float(self.ess[i])}
+        evidence = {"quantity": self.series.name, "level": level, "before": before, "is_ess": float(self.ess[i])}
+        evidence |= {**measure.interval(self.series, np.abs(self.series.main), i), **rate}
         clears = f"under {number(2.5 * before)} for 5 rows"
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -17,6 +17,10 @@ USES: tuple[str, ...] = ()
 
 TRAIL = 20  # rows from which the pace is taken
 CLEARS = "the first step that is new"
+ADVICE = (
+    "Nothing, if it was meant. Else read the last lines before it died (memory, a lost node, a timeout), and save more "
+    "often (verl: trainer.save_freq; TRL: save_steps) if this is too much work to walk again."
+)
 SOURCE = "dynamics 7.3"
 
 
@@ -58,4 +62,4 @@ def _words(step: int, reached: int, pace: float | None) -> Words:
     if pace is not None:
         evidence["lost_s"] = lost * pace
         said += f", about {duration(evidence['lost_s'])} of work"
-    return Words(step, said + ".", evidence, CLEARS, "", SOURCE)
+    return Words(step, said + ".", evidence, CLEARS, ADVICE, SOURCE)

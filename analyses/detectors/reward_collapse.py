@@ -80,5 +80,6 @@ class View:
             said += f", under where it started ({number(start)})"
         noises = (peak - level) / max(noise, 1e-9)
         evidence = {"level": level, "peak": peak, "start": start, "noise": noise, "noises": noises}
+        evidence |= measure.interval(self.series, self.series.main, i)
         clears = f"reward above {number((peak + level) / 2)} for 5 rows"
         return Words(onset, said + ".", evidence, clears, ADVICE, SOURCE)

@@ -302,9 +302,8 @@ class View:
             return Words(
                 raised.onset_step, raised.message, dict(raised.evidence), raised.clears, raised.advice, raised.source
             )
-        said = (
-            f"Training reward has risen from {number(gap.reward_before)} to {number(gap.reward)} since step {gap.since}"
-        )
+        since = gap.since if raised is None else raised.onset_step
+        said = f"Training reward has risen from {number(gap.reward_before)} to {number(gap.reward)} since step {since}"
         seen = "stayed at" if np.isfinite(self.score[i]) else "was last"
         said += f" while the held-out score {seen} {number(gap.score)} (before: {number(gap.score_before)})"
         said += f"; the gap is {gap.deviations:.0f} times its noise"
@@ -313,4 +312,4 @@ class View:
             name: getattr(gap, name) for name in ("deviations", "reward", "reward_before", "score", "score_before")
         }
         clears = f"a gap within its noise and a reward under {number(gap.reward)} for 5 rows"
-        return Words(gap.since, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
+        return Words(since, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -64,5 +64,6 @@ class View:
         said = f"Rollouts are {number(level)} policy versions old since step {onset}, before {number(before)}"
         also = joined({"rollout and trainer drift apart": self.gap.rises[i], "reward falls": self.reward.falls[i]})
         evidence = {"quantity": self.series.name, "level": level, "before": before}
+        evidence |= measure.interval(self.series, self.series.main, i)
         clears = f"staleness under {number(max(LEAST, 1.5 * before))} versions for 5 rows"
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)

@@ -84,4 +84,5 @@ class View:
         )
         said += f" the {number(expected)} that these lengths used to have."
         clears = f"throughput above {number(0.9 * expected)} for 5 rows"
-        return Words(onset, said, {"speed": speed, "expected": expected}, clears, ADVICE, SOURCE)
+        evidence = {"speed": speed, "expected": expected, **measure.interval(self.series, self.series.main, i)}
+        return Words(onset, said, evidence, clears, ADVICE, SOURCE)

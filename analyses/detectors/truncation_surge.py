@@ -15,7 +15,7 @@ from analyses import measure
 from analyses.contract import Context, Finding, Floats, Rows, Severity, State
 from analyses.episodes import Judged, Signal, Words, held, watch
 from analyses.series import Series, middle
-from analyses.words import joined, number, percent
+from analyses.words import joined, number, percent, steps_between
 
 TROUBLE = "truncation_surge"
 NEEDS = (("truncation_fraction",),)
@@ -23,6 +23,7 @@ USES = ("reward_mean", "score_mean", "response_length_mean", "response_length_p9
 
 HIGH = 0.17  # share of responses at which a climb matters
 YOUNG = 6  # rows
+FLOOD = 0.5  # share to which a climb is carried forward
 SURGE = 0.25  # share that is a surge by itself when the run has known calm
 SOURCE = "dynamics 3.1; verl issue 1066, rllm-org/rllm issue 33"
 ADVICE = (
@@ -79,7 +80,7 @@ class View:
         at = self.series.fresh + i
         level, before = float(self.level[i]), held(raised, "before", self.before[i])
         onset = measure.departure(self.series, self.series.main, i, before, min(level, before + 0.03), raised=raised)
-        evidence = {"level": level, "before": before, "slope_per_step": float(self.line.slope[i])}
+        evidence = {"level": level, "before": before, **measure.interval(self.series, self.series.main, i)}
         said = f"{percent(level)} of the responses are truncated since step {onset}, up from {percent(before)}"
         limit = float(self.series.column("context_limit")[at])
         limit = limit if np.isfinite(limit) else measure.setting(self.context, "context_limit")
@@ -87,6 +88,11 @@ class View:
         if np.isfinite(limit) and np.isfinite(length):
             evidence |= {"limit": limit, "length": length}
             said += f"; the mean length is {number(length)} of {number(limit)} tokens"
+        if self.line.low[i] > 0 and level < FLOOD:
+            ahead, late = (FLOOD - level) / self.line.slope[i], (FLOOD - level) / self.line.low[i]
+            evidence |= {"slope_per_step": float(self.line.slope[i]), "forecast": FLOOD, "forecast_steps": float(ahead)}
+            soon = (FLOOD - level) / self.line.high[i]
+            said += f"; at this rate half of them are in {steps_between(ahead, soon, late)}"
         also = joined({"reward falls": self.reward.falls[i]})
         clears = f"truncation under {percent(_clearing(before))} for 5 rows"
         return Words(onset, said + (f"; {also}." if also else "."), evidence, clears, ADVICE, SOURCE)
