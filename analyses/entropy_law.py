@@ -20,6 +20,7 @@ from analyses.resample import redrawn, tails
 Floats = NDArray[np.float64]
 
 LEAST = 6  # pairs
+MOST = 15.0  # nats: ln of three million tokens
 RANGE = 0.15  # of e^H: over less, a and b cannot be told apart
 FIT = 0.8  # R^2
 NEAR = 5  # steps before and after an evaluation over which its entropy is averaged
@@ -98,6 +99,8 @@ def law(
     n, bare = len(h), Law(len(h), "", entropies=tuple(h.tolist()), scores=tuple(r.tolist()))
     if n < LEAST:
         return replace(bare, why=f"{n} evaluations with entropy beside them, {LEAST} are needed")
+    if np.max(h) > MOST:
+        return replace(bare, why=f"{np.max(h):.3g} nats are more than any vocabulary has")
     if np.ptp(np.exp(h)) < RANGE:
         return replace(bare, why=f"entropy moved too little: e^H by {np.ptp(np.exp(h)):.2f}, {RANGE} are needed")
     weights: Floats = np.ones(n) if errors is None else 1 / np.asarray(errors, np.float64) ** 2

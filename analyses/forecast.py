@@ -121,9 +121,10 @@ def forecast(
     why = _blocked(data, best, ceiling, middle, top, held)
     noise = float(np.sqrt(1 / np.median(data.weights))) if errors is not None else spread
     gain = _gain(data, best, drawn)
-    advice, because = _advise(data, top, gain, max(noise, least_gain), seed)
-    if why and why != FLAT:
-        advice, because = "cannot tell", why
+    advice: Advice = "cannot tell"
+    because = why
+    if why in ("", FLAT):
+        advice, because = _advise(data, top, gain, max(noise, least_gain), seed)
     return Forecast(
         n, why, ceiling, middle, float(np.exp(best.steep[0])), float(best.start[0]), held,
         gain, noise, advice, because, tuple(x), tuple(best.at(logs)[0]), tuple(low), tuple(high),

@@ -125,10 +125,11 @@ def polish(
     high = np.array([np.inf, logs[-1] + FAR, BENDS[1], top])
     damping, (cost, rest, jacobian) = np.full(len(p), 1e-3), _slopes(p, logs, values, weights, moving)
     for _ in range(rounds):
-        normal = np.einsum("mni,mnj->mij", jacobian, jacobian)
-        scale = np.einsum("mii->mi", normal) + 1e-12
+        turned = jacobian.swapaxes(1, 2)
+        normal = turned @ jacobian
+        scale = np.diagonal(normal, axis1=1, axis2=2) + 1e-12
         damped = normal + (damping[:, None] * scale)[:, :, None] * np.eye(len(moving))
-        step = np.linalg.solve(damped, np.einsum("mni,mn->mi", jacobian, rest)[..., None])[..., 0]
+        step = np.linalg.solve(damped, turned @ rest[..., None])[..., 0]
         moved = p.copy()
         moved[:, moving] += step
         moved[:, moving] = np.clip(moved, low, high)[:, moving]
