@@ -16,7 +16,7 @@ from dashboard.health import Health, answer, judged
 from dashboard.words import ago, number, plain, several, trouble
 from db.alerts import Alert
 
-ROWS = 50  # of the table on one page
+ROWS = 30  # of the table on one page: drawing them is most of what a first look costs
 CARDS = 4
 CARD = (
     ("entropy_token_mean", "entropy", ""),
