@@ -193,7 +193,8 @@ def test_compare_draws_every_run_in_one_chart(page: Page, address: str) -> None:
 
 def test_from_the_counts_to_the_line_that_could_not_be_read(page: Page, address: str) -> None:
     page.goto(address, wait_until="domcontentloaded")
-    page.get_by_role("link", name="Data quality").click()
+    page.get_by_test_id("stTopNavSection").filter(has_text="Store").click()
+    page.get_by_role("menuitem", name="Data quality").click()
     expect(page.get_by_text("3 files of 3 runs are read; 1 line was set aside")).to_be_visible()
     table = page.locator('[data-testid="stDataFrame"]')
     expect(table.locator("canvas").first).to_be_visible()
