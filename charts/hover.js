@@ -45,7 +45,7 @@ function stepwellHover() {
   function curvesOf(view) {
     let rows;
     try {
-      rows = view.data(signal(view, "table") || "source");
+      rows = view.data("source");
     } catch {
       return [];
     }
@@ -115,7 +115,7 @@ function stepwellHover() {
   }
 
   function where(view, x, point) {
-    const title = signal(view, "axis") || "x";
+    const title = signal(view, "axis");
     const at = title.startsWith("time") ? new Date(x).toISOString().replace("T", " ").slice(0, 19) : short(x);
     return title === "step" ? `step ${x}` : `${title}: ${at}` + (point.step != null ? ` · step ${point.step}` : "");
   }
@@ -202,14 +202,14 @@ function stepwellHover() {
     const view = chart && viewOf(chart);
     const plot = view && plotOf(chart);
     const across = plot && scaleOf(view, "x");
-    if (!across || !across.invert) return;
+    const axis = view && signal(view, "axis"); // what is on x; a chart that does not say so shows its own tips
+    if (!across || !across.invert || axis == null) return;
     const [left, top] = [event.clientX - plot.left, event.clientY - plot.top];
     if (left < 0 || left > plot.width || top < 0 || top > plot.height) return;
     const wanted = +across.invert(left);
     const near = curvesOf(view).map((curve) => nearest(curve.points, wanted).x);
     if (!near.length) return;
     const x = near.reduce((best, one) => (Math.abs(one - wanted) < Math.abs(best - wanted) ? one : best));
-    const axis = signal(view, "axis");
     for (const other of document.querySelectorAll(CHARTS)) {
       const its = viewOf(other);
       if (!its || (other !== chart && signal(its, "axis") !== axis)) continue;
