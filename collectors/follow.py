@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from collectors import configs, discover, names, titles
@@ -18,13 +16,13 @@ from collectors.discover import Found
 from collectors.documents.following import Papers
 from collectors.refusals import Refusals
 from collectors.renames import base_of, families_of, has_moved
+from collectors.retold import retelling, without
 from collectors.settings import flatten
 from collectors.store import keep_config, put, put_torn, take_back, understand
 from collectors.stores import following
 from collectors.stores.contract import StoreProblem, Tracker
 from collectors.tail import HEAD, MARK, Log, head_of, mark_of, matches
 from db import metrics, runs
-from db.block import Block
 from db.engine import reading, writing
 from db.mlflow_server import shown
 from db.sources import (
@@ -45,6 +43,7 @@ from db.understood import remember_how
 
 PIECE = 8 << 20
 MEETING = 50  # records, while which the trainer may still turn out to be another one
+CLEAR = 3  # signatures of a trainer, before a log that has taken another one's place is taken for its
 LONGEST_LINE = 64 << 20
 WHOLE_LIMIT = 64 << 20  # bytes; what JSON makes of them in memory is several times that
 
@@ -213,6 +212,9 @@ class Collector:
         place = place or Place(found.name, fmt.NAME)
         before = place.points
         with Log(found.path) as log:
+            if place.head and not fmt.WHOLE and not matches(log, place.head, place.mark, place.offset):
+                fmt = discover.recognise(found.path) or fmt  # another log stands there now, perhaps another trainer's
+                place = replace(place, format=fmt.NAME)
             for step in _steps(log, fmt, place):
                 place = self._store(found, fmt, place, step)
                 if place.size == AFRESH:
@@ -227,7 +229,7 @@ class Collector:
             else:
                 hold(connection, place)
                 place = take_back(connection, place)
-            if not place.records:
+            if not place.records or (step.restarted and self._is_told(fmt, place, step)):
                 place = self._meet_trainer(connection, fmt, place, step)
             elif place.records < MEETING and self._is_another_s(connection, fmt, place, step):
                 return claim(connection, start_over(connection, place))
@@ -266,6 +268,12 @@ class Collector:
         if held:
             runs.set_trainer(connection, place.run_id, trainer)
         return replace(place, trainer=trainer)
+
+    def _is_told(self, fmt: Format, place: Place, step: _Step) -> bool:
+        """Whether a new log in this place is clearly another trainer's. What the old one said keeps its meaning."""
+        held = _names(step)
+        trainer = names.recognise(held, fmt.TRAINER)
+        return trainer != place.trainer and len(names.evidence(trainer, held)) >= CLEAR
 
     def _is_another_s(self, connection: sa.Connection, fmt: Format, place: Place, step: _Step) -> bool:
         """Do names that came later (after an evaluation before the first step, say) tell another trainer? Then the
@@ -367,29 +375,8 @@ def _whole(log: Log, fmt: Format, place: Place) -> _Step:
     memory |= {"records": total, "digest": retelling(part.blocks, total)}
     counts = {"rows": part.rows, "first_step": part.first_step, "last_step": part.last_step}
     if retold:
-        part.blocks = list(_without(part.blocks, known))
+        part.blocks = list(without(part.blocks, known))
     return _Step(part, _where(log, len(data), memory) | counts, restarted=not retold)
-
-
-def retelling(blocks: Iterable[Block], first: int) -> str:
-    """A hash of the first so many records, whatever blocks they came in."""
-    told, left = hashlib.blake2b(digest_size=16), first
-    for block in blocks:
-        order = np.argsort(block.names)
-        sorted_names = np.array(block.names)[order]
-        cells, has = block.values[:, order], block.mask()[:, order]
-        for i in range(min(left, len(block))):
-            told.update(f"{block.steps[i]} {' '.join(sorted_names[has[i]])}".encode())
-            told.update(cells[i, has[i]].tobytes())
-        left -= min(left, len(block))
-    return told.hexdigest()
-
-
-def _without(blocks: Iterable[Block], first: int) -> Iterator[Block]:
-    for block in blocks:
-        if first < len(block):
-            yield block.rows(first, len(block))
-        first = max(0, first - len(block))
 
 
 def _under(path: Path, roots: Sequence[Path]) -> bool:

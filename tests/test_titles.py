@@ -13,7 +13,7 @@ from collectors.follow import Collector
 from db import runs
 from db.engine import reading
 from stepwell.collecting import one_pass
-from tests.logs import jsonl, trl_console
+from tests.logs import jsonl, live, trl_console
 
 
 def names(engine: sa.Engine) -> list[tuple[str, str]]:
@@ -70,3 +70,25 @@ def test_a_config_in_the_log_names_it_whatever_the_file_is_called(engine: sa.Eng
     first = {"config": {"run_name": "one", "wandb_project": "sums"}, **rows[0]}
     (tmp_path / "what-ever.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [first, *rows[1:]]))
     assert collected(engine, tmp_path) == [("sums", "one")]
+
+
+TRL = {
+    "loss": 0.5, "grad_norm": 0.1, "learning_rate": 1e-6, "reward": 0.5, "completions/mean_length": 9.0,
+    "completions/clipped_ratio": 0.1, "clip_ratio/region_mean": 0.01, "frac_reward_zero_std": 0.5, "entropy": 0.25,
+}  # fmt: skip
+
+
+def test_a_log_that_takes_another_one_s_place_may_be_another_trainer_s(engine: sa.Engine, tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(
+        "".join(f"step:{s} - actor/entropy:0.5 - actor/pg_loss:0.1 - critic/score/mean:0.5\n" for s in range(1, 99))
+    )
+    assert collected(engine, tmp_path) == [(tmp_path.name, tmp_path.name)]
+    log.write_text("".join(f"{TRL | {'epoch': s / 100}}\n" for s in range(1, 9)))
+    collected(engine, tmp_path)
+    with reading(engine) as connection:
+        [run] = runs.all_runs(connection)
+        [source] = runs.sources_of(connection)
+        assert (run.trainer, source.trainer, source.format) == ("trl", "trl", "trl-console")
+        assert runs.unread_of(connection, [source.id])[source.id] == []
+    assert live(engine, "entropy") == [(step, 0.25) for step in range(1, 9)]
