@@ -36,6 +36,8 @@ def settings(trainer: str, config: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = any(values) if name in FLAGS else values[0]
     if str(flat.get("eval_strategy", "")).lower() == "no":  # transformers keeps an eval_steps that it ignores
         found.pop("eval_every", None)
+    if _flag(flat.get("use_adaptive_entropy")) is False:  # TRL keeps a target that it then ignores
+        found.pop("entropy_target", None)
     return found
 
 
@@ -150,7 +152,10 @@ READ: dict[str, Callable[[Scalar], Any]] = {
     "loss_aggregation": _word,
     "algorithm": _word,
     "learning_rate": _number,
+    "entropy_target": _bound,
     "temperature": _number,
+    "eval_temperature": _number,
+    "eval_context_limit": _count,
     "logging_steps": _count,
     "starts_from": _word,
     "max_steps": _count,

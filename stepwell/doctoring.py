@@ -25,6 +25,7 @@ from stepwell import show
 from stepwell.collecting import one_pass
 
 HEAD = 1 << 16  # bytes that tell a file of rollouts
+NO_SETTING = "not in this log; no setting is known that would log it"
 SHOWN = 6  # lines, names and files of each kind in the text; --json has them all
 
 
@@ -149,7 +150,7 @@ def _tell_run(run: dict[str, Any]) -> None:
             click.echo(f"{held[0]['name']}{caveat}")
         elif lack := next((one for one in run["missing"] if one["quantity"] == quantity), None):
             click.secho(f"  ✗ {label}: ", nl=False, fg="yellow")
-            click.echo(lack["how"] or "this trainer's log does not hold it")
+            click.echo(lack["how"] or NO_SETTING)
     if run["unknown"]:
         click.echo(f"  without a meaning ({len(run['unknown'])}): {_some(run['unknown'])}")
     if run["log"]:

@@ -153,3 +153,18 @@ def test_any_config_is_survived(trainer: str, config: dict[str, Any], value: Any
     said = settings(trainer, config | dict.fromkeys(keys, value))
     assert said.keys() <= READ.keys()
     assert all(isinstance(found, str | int | float | bool) for found in said.values())
+
+
+def test_evaluation_has_settings_of_its_own_and_a_target_counts_only_where_it_is_in_force() -> None:
+    rollout = {"temperature": 1.0, "val_kwargs": {"temperature": 0.6}}
+    assert settings("verl", {"actor_rollout_ref": {"rollout": rollout}}) == {
+        "temperature": 1.0,
+        "eval_temperature": 0.6,
+    }
+    assert settings("slime", {"eval_max_response_len": 16384, "rollout_max_response_len": 8192}) == {
+        "context_limit": 8192,
+        "eval_context_limit": 16384,
+    }
+    adaptive = {"entropy_target": 0.2, "use_adaptive_entropy": False}
+    assert settings("trl", adaptive) == {}
+    assert settings("trl", adaptive | {"use_adaptive_entropy": True}) == {"entropy_target": 0.2}
