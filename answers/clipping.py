@@ -52,7 +52,8 @@ class Clipping:
 
     asymmetry: (above - below) / (above + below); expected: what the bounds alone would make of it, where the ratio
     moved evenly both ways with the same share clipped in all; at_first: the whole share in rows 10 to 60.
-    idle: never was anything clipped. updates: of the policy per batch, None where the config does not say.
+    only_nan: what is logged of clipping is never finite. idle: never was anything clipped.
+    updates: of the policy per batch, None where the config does not say.
     bounds: clip_low, clip_high, clip_dual as far as the config says.
     """
 
@@ -66,6 +67,7 @@ class Clipping:
     bounds: dict[str, float]
     kl_coef: float | None
     checks: list[Check]
+    only_nan: bool
     sentence: str
 
 
@@ -95,6 +97,7 @@ def clipping(connection: sa.Connection, run_id: int) -> Clipping:
             if (found := curves.level(name)) is not None
         ],
     }
+    parts["only_nan"] = curves.only_nan(*CLIPS)
     return Clipping(**parts, sentence=_sentence(Clipping(**parts, sentence=""), level(whole)))
 
 
@@ -131,6 +134,8 @@ def _sentence(found: Clipping, whole: Level | None) -> str:
 
 
 def _of_clip(found: Clipping, whole: Level | None) -> str:
+    if whole is None and found.only_nan:
+        return "Of its clipped tokens this run has logged nothing that is a number."
     if whole is None:
         return "This run logs no share of clipped tokens."
     if found.idle:

@@ -30,6 +30,11 @@ class Curves:
         """The first of these that is logged."""
         return next((name for name in names if name in self.held), None)
 
+    def only_nan(self, *names: str) -> bool:
+        """Is one of these logged, and none of them ever finite?"""
+        held = [self.held[name].values for name in names if name in self.held]
+        return bool(held) and not any(np.isfinite(values).any() for values in held)
+
     def level(self, name: str) -> Level | None:
         return level(self.held[name].values) if name in self.held else None
 

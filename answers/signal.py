@@ -56,6 +56,7 @@ class Signal:
     prompts, rollouts: B and G where known. effective: prompts with signal a step, B (1 - silent).
     expected: the least share that would be silent if samples of a prompt were independent, at today's mean accuracy.
     solved: how the share of all-right groups drifts. bound: the largest advantage that a group can hold.
+    only_nan: what is logged of the groups is never finite.
     filtered: the batch holds only groups with signal, by dynamic sampling: then the shares say nothing.
     """
 
@@ -73,6 +74,7 @@ class Signal:
     bound: float | None
     filtered: bool
     rounds: Level | None
+    only_nan: bool
     sentence: str
 
 
@@ -102,6 +104,7 @@ def signal(connection: sa.Connection, run_id: int) -> Signal:
         "bound": advantage_bound(int(rollouts)) if rollouts and rollouts > 1 else None,
         "filtered": filtered,
         "rounds": rounds,
+        "only_nan": len(groups.steps) > 0 and silent is None,
     }
     return Signal(**parts, sentence=_sentence(Signal(**parts, sentence="")))
 
@@ -172,6 +175,8 @@ def _expected(curves: Curves, rollouts: float | None) -> float | None:
 def _sentence(found: Signal) -> str:
     if found.silent is None:
         told = "This run does not log which groups are all right or all wrong."
+        if found.only_nan:
+            told = "Of its groups this run has logged nothing that is a number."
         if found.reward_std is not None:
             told += f" The rewards' spread is {said(found.reward_std)}"
             told += ": nothing is left to learn from." if found.reward_std.value == 0 else "."

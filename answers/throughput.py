@@ -48,7 +48,7 @@ class Throughput:
 
     speed: in `unit`; change: against the rows before at equal length, as a fraction. bubble: share of generation slots
     that wait for the longest response; straggler: max / mean length, expected: what lognormal lengths would have.
-    left: seconds to the end at the pace of the newest steps.
+    only_nan: what is logged of times is never finite. left: seconds to the end at the pace of the newest steps.
     """
 
     step: Level | None
@@ -63,6 +63,7 @@ class Throughput:
     expected: float | None
     left: float | None
     gpus: int | None
+    only_nan: bool
     sentence: str
 
 
@@ -93,6 +94,7 @@ def throughput(connection: sa.Connection, run_id: int) -> Throughput:
         "expected": _expected(level(mean), level(spread), known, curves),
         "left": _left(connection, run_id, curves, known),
         "gpus": many,
+        "only_nan": curves.only_nan("time_step", *SPEEDS),
     }
     return Throughput(**parts, sentence=_sentence(Throughput(**parts, sentence="")))
 
@@ -139,6 +141,8 @@ def _left(connection: sa.Connection, run_id: int, curves: Curves, known: dict[st
 def _sentence(found: Throughput) -> str:
     said_of = (_of_step(found), _of_speed(found), _of_waiting(found), _of_rest(found))
     told = " ".join(part for part in said_of if part)
+    if found.only_nan and not told:
+        return "Of its times this run has logged nothing that is a number."
     return told or "This run logs neither times nor throughput."
 
 

@@ -24,7 +24,7 @@ Spec = dict[str, Any]
 def rows(x: Floats, parts: Mapping[str, Floats], *, columns: int = 160, time: bool = False) -> pd.DataFrame:
     """part, x, y, y2, share: of each part (n,) in every pixel column of x (n,), stacked in the order of `parts`.
 
-    Rows in which a part or x is not known are left out.
+    Rows in which a part or x is not known are left out; a single row is drawn as wide as one of x.
     """
     known = np.isfinite(x) & np.all([np.isfinite(each) for each in parts.values()] or [np.zeros(len(x), bool)], axis=0)
     at = np.flatnonzero(known)
@@ -33,6 +33,8 @@ def rows(x: Floats, parts: Mapping[str, Floats], *, columns: int = 160, time: bo
     starts = np.flatnonzero(np.diff(column, prepend=-1))
     count = np.diff(np.append(starts, len(at)))
     middle = _mean(x[at], starts, count)
+    if len(starts) == 1:
+        starts, count, middle = np.repeat(starts, 2), np.repeat(count, 2), middle + np.array([-0.5, 0.5])
     under = np.zeros(len(starts))
     made = []
     for name, each in parts.items():
@@ -52,7 +54,9 @@ def _columns(x: Floats, columns: int) -> NDArray[np.int64]:
 
 
 def _mean(values: Floats, starts: NDArray[np.int64], count: NDArray[np.int64]) -> Floats:
-    return np.add.reduceat(values, starts) / count if len(starts) else np.zeros(0)
+    """Of every stretch of `count` values from `starts` on."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return (sums[starts + count] - sums[starts]) / count if len(starts) else np.zeros(0)
 
 
 def spec(parts: Sequence[tuple[str, str]], style: Style) -> Spec:

@@ -114,6 +114,11 @@ def test_throughput_says_where_the_time_goes(planted: str, monkeypatch: pytest.M
     assert "The longest response is 4.0 times the mean: in a synchronous trainer 75 % of the slots wait for it." in told
 
 
+@pytest.mark.parametrize("name", ["clipping", "signal", "throughput"])
+def test_what_is_never_a_number_is_said(name: str, planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "nothing that is a number" in said(name, planted, monkeypatch, "nan")
+
+
 @pytest.mark.parametrize("run", ["中文-empty", "nan", "single"])
 @pytest.mark.parametrize("name", ["clipping", "signal", "throughput", "metrics"])
 def test_little_data_is_a_state_of_its_own(name: str, run: str, planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
