@@ -95,8 +95,9 @@ def bands(told: Comparison, kind: str, *, log: bool) -> None:
     ink = colours(look, told.sides)
     with st.container(horizontal=True, gap="medium"):
         for side in told.sides:
-            st.html(f'<span style="color:{ink[side.label]};font-size:1.1rem">■</span>', width="content")
-            st.markdown(f"{plain(side.label, 60)} :gray[({len(side.run_ids)})]", width="content")
+            with st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="center"):
+                st.html(f'<span style="color:{ink[side.label]};font-size:1.1rem">■</span>', width="content")
+                st.markdown(f"{plain(side.label, 60)} :gray[({len(side.run_ids)})]", width="content")
     parts.grid([partial(one_band, line, told, kind, ink, log=log) for line in told.lines])
     small = [side.label for side in told.sides if len(side.run_ids) < 3]
     if kind == "iqm" and small:
@@ -127,6 +128,9 @@ def _ribbon(name: str, line: Lines, each: Bands, kind: str, colour: str, *, log:
     }[kind]
     if each.n < 2:
         return ribbon.Ribbon(name, colour, line.x, middle)
+    meant = quantity(line.quantity)
+    if meant is not None and meant.unit == "fraction":
+        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
     if log:  # mean less sd may be below 0, where a log axis has no place
         middle, low = np.where(middle > 0, middle, np.nan), np.maximum(low, middle / 10)
     return ribbon.Ribbon(name, colour, line.x, middle, low, high)
@@ -161,7 +165,10 @@ def noise(told: Comparison) -> None:
         name: st.column_config.TextColumn(alignment="right")
         for name in ("mean", "of the first", "difference", "95 %", "P(higher)", "p (Holm)")
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", column_config=right)
+    table = pd.DataFrame(rows)
+    silent = [name for name in ("95 %", "P(higher)", "p (Holm)") if name in table and (table[name] == "–").all()]
+    table = table.drop(columns=silent)
+    st.dataframe(table, hide_index=True, height="content", column_config=right)
     where = f"{_place(told.low)} to {_place(told.high)} {told.unit}"
     left = f" · without this axis: {listed(told.without)}" if told.without else ""
     st.caption(plain(f"against {told.sides[0].label} · means of the last fifth of {where}{left}", 400))
