@@ -39,7 +39,7 @@ from db.sources import (
     set_aside,
     start_over,
 )
-from db.understood import remember_how
+from db.understood import remember_how, remember_signatures
 
 PIECE = 8 << 20
 MEETING = 50  # records, while which the trainer may still turn out to be another one
@@ -86,6 +86,8 @@ class Collector:
         with writing(self.engine) as connection:
             if not metrics.is_fresh(connection, names.fingerprint()):
                 remember_how(connection, {trainer: table.how for trainer, table in names.tables().items()})
+                told = {trainer: [one.text for one in names.signatures(trainer)] for trainer in names.headers()}
+                remember_signatures(connection, told)
             return metrics.refresh(connection, understand, names.fingerprint())
 
     def pending(self) -> list[tuple[Found, Place | None]]:

@@ -155,14 +155,19 @@ def is_training(trainer: str, name: str) -> bool:
 
 def evidence(trainer: str, names: Iterable[str]) -> list[str]:
     """The names that this trainer, or one that it descends from, is told by; one for each of its signatures."""
+    held = list(names)
+    first = (next((name for name in held if pattern.match(name)), None) for pattern in signatures(trainer))
+    return list(dict.fromkeys(name for name in first if name is not None))
+
+
+def signatures(trainer: str) -> list[Pattern]:
+    """What this trainer is told by, and then what those are told by that it descends from."""
     found = headers().get(trainer, headers()[HANDWRITTEN])
     patterns = list(found.signature)
     while found.extends is not None:
         found = headers()[found.extends]
         patterns += found.signature
-    held = list(names)
-    first = (next((name for name in held if pattern.match(name)), None) for pattern in patterns)
-    return list(dict.fromkeys(name for name in first if name is not None))
+    return patterns
 
 
 def recognise(names: Iterable[str], hint: str | None = None) -> str:
@@ -222,7 +227,7 @@ def _understand(trainer: str, name: str) -> tuple[Meaning, tuple[tuple[str, str]
 
 
 def _spellings(header: Header, name: str) -> list[str]:
-    """The name, and what it is without a prefix; of what was written for people ("Avg. Reward") in plain letters, too."""
+    """The name, and what it is without a prefix; of one written for people ("Avg. Reward") in plain letters, too."""
     plain = [] if header.trainer != HANDWRITTEN else [re.sub(r"[ _]+", "_", name.lower().replace(".", ""))]
     every = list(dict.fromkeys([name, *plain]))
     return every + [one[len(prefix) :] for one in every for prefix in header.prefixes if one.startswith(prefix)]

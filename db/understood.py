@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from db.runs import Run, Source
 from db.series import metrics_ever
 
 HOW = "how to log, "
+TOLD_BY = "told by, "
 
 WANTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "reward_mean": ("reward", ("reward_mean", "score_mean")),
@@ -61,7 +63,7 @@ class Missing:
 class Understood:
     """One run. found: quantity -> the metrics that mean it, the preferred first. unknown: names without a meaning.
 
-    log: which log of this trainer loses least, and how it is switched on.
+    log: which log of this trainer loses least, and how it is switched on.  told_by: names that only it writes.
     """
 
     run: Run
@@ -70,6 +72,7 @@ class Understood:
     missing: list[Missing] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     log: str | None = None
+    told_by: list[str] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -80,11 +83,12 @@ class Understood:
 def understood(connection: sa.Connection, run_ids: Collection[int] | None = None) -> list[Understood]:
     """What was understood of these runs (of all when None)."""
     hints = {key.removeprefix(HOW): json.loads(value) for key, value in facts_like(connection, HOW).items()}
+    tells = {key.removeprefix(TOLD_BY): json.loads(value) for key, value in facts_like(connection, TOLD_BY).items()}
     files: dict[int, list[Source]] = {}
     for source in runs.sources_of(connection, run_ids):
         files.setdefault(source.run_id, []).append(source)
     return [
-        _of(run, files.get(run.id, []), metrics_ever(connection, run.id), hints.get(run.trainer, {}))
+        _of(run, files.get(run.id, []), metrics_ever(connection, run.id), hints.get(run.trainer, {}), tells)
         for run in runs.all_runs(connection, run_ids)
     ]
 
@@ -95,8 +99,21 @@ def remember_how(connection: sa.Connection, hints: Mapping[str, Mapping[str, str
         remember(connection, f"{HOW}{trainer}", json.dumps(dict(how)))
 
 
-def _of(run: Run, files: list[Source], logged: list[Metric], how: Mapping[str, str]) -> Understood:
+def remember_signatures(connection: sa.Connection, signatures: Mapping[str, Sequence[str]]) -> None:
+    """trainer -> patterns of the names that it is told by."""
+    for trainer, patterns in signatures.items():
+        remember(connection, f"{TOLD_BY}{trainer}", json.dumps(list(patterns)))
+
+
+def _of(
+    run: Run, files: list[Source], logged: list[Metric], how: Mapping[str, str], tells: Mapping[str, Sequence[str]]
+) -> Understood:
     told = Understood(run, files, log=how.get("log"))
+    first = (
+        next((one.name for one in logged if re.search(pattern, one.name)), None)
+        for pattern in tells.get(run.trainer, ())
+    )
+    told.told_by = list(dict.fromkeys(name for name in first if name))
     for metric in sorted(logged, key=lambda one: (one.rank, one.name)):
         if metric.quantity is None and metric.caveat is None and metric.unit is None:
             told.unknown.append(metric.name)

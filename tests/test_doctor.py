@@ -133,6 +133,7 @@ def test_what_was_understood_is_in_the_store_with_the_trainer_s_advice(engine: s
     with reading(engine) as connection:
         [one] = understood(connection)
     assert one.log == names.table("verl").how["log"]
+    assert one.told_by == ["actor/entropy", "critic/score/mean"] == names.evidence("verl", one.names)
     assert {lack.quantity: lack.how for lack in one.missing}["val_score"] == names.table("verl").how["val_score"]
     with writing(engine) as connection:
         remember_how(connection, {"verl": {"log": "new"}})

@@ -21,6 +21,7 @@ from db.understood import WANTED, Understood
 
 QUESTION = "Is everything read, and understood?"
 HERE = parts.HERE / "pages" / "70_data_quality.py"
+TELLING = 4  # names that a trainer is told by
 ROWS = 50  # of the table on one page
 
 
@@ -209,7 +210,8 @@ def show(one: Quality, now: data.Pulse, *, alone: bool) -> None:
 def recognised(one: Quality) -> None:
     """The files with their formats, the trainer, and what told it."""
     trainer = f"The names are those of **{plain(one.run.trainer)}**" if one.run.trainer else "The trainer is not known"
-    st.markdown(f"{trainer}: {one.known:,} of the {several(len(one.told.names), 'logged name')} have a meaning.")
+    why = f", told by {', '.join(plain(name) for name in one.told.told_by[:TELLING])}" if one.told.told_by else ""
+    st.markdown(f"{trainer}{why}: {one.known:,} of the {several(len(one.told.names), 'logged name')} have a meaning.")
     rows = [
         {
             "file": source.path,
