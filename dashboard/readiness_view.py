@@ -63,8 +63,10 @@ def _value(one: Condition) -> str:
         return "–"
     if one.unit.startswith("fraction"):
         rest = one.unit.removeprefix("fraction").strip()
-        least = 0.0 if one.unit == "fraction" else -np.inf  # a line's end may lie below 0, a share cannot
-        low, value, high = (number(float(f"{100 * max(part, least):.2g}")) for part in (one.low, one.value, one.high))
+        edges = (0.0, 1.0) if one.unit == "fraction" else (-np.inf, np.inf)  # a line may end outside, a share cannot
+        low, value, high = (
+            number(float(f"{100 * float(np.clip(part, *edges)):.2g}")) for part in (one.low, one.value, one.high)
+        )
         return f"{value} % ({low} to {high}) {rest}".strip()
     return f"{number(one.value)} ({number(one.low)} to {number(one.high)}) {one.unit}"
 
