@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from analyses import ablation
@@ -30,7 +32,8 @@ from db.runs import Run
 By = Literal["steps", "tokens", "hours"]
 GRID = 200
 MAIN = ("reward_mean", "score_mean", "val_score")
-LONGEST = 300  # characters of a regex
+LONGEST = 300  # characters of a regex, and of a name
+_BRACKET = re.compile(r"((?:^|[^\\])(?:\\\\)*)\((?!\?)")  # the first that opens a group without a name
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,14 @@ def _labels(connection: sa.Connection, run: Run, group: str, tags: dict[int, tup
 
 
 def _matched(pattern: str, name: str) -> str:
+    """What the pattern's first bracket, or all of it, finds. RE2 searches: no pattern can keep the server busy."""
+    named = _BRACKET.sub(r"\1(?P<side>", pattern[:LONGEST], count=1)
+    named = named if "(?P<side>" in named else f"(?P<side>{named})"
     try:
-        found = re.search(pattern[:LONGEST], name[:LONGEST])
-    except re.error:
-        found = None
-    if found is None:
+        found = pc.extract_regex(pa.array([name[:LONGEST]]), named)[0].as_py()
+    except pa.ArrowInvalid:
         return "others"
-    return found[1] if found.re.groups and found[1] is not None else found[0] or "others"
+    return (found or {}).get("side") or "others"
 
 
 def _told(known: dict[int, Run], run_id: int) -> str:

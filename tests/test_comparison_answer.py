@@ -76,6 +76,8 @@ def test_seeds_are_grouped_by_name_tag_config_and_pattern(seeds: str) -> None:
         assert [one.label for one in sides(connection, every, "config.lr")] == ["lr 1e-06", "lr 2e-06", "no lr"]
         assert [one.label for one in sides(connection, every, "~(better)")] == ["others", "better"]
         assert [one.label for one in sides(connection, every, "~(unclosed")] == ["others"]
+        assert {one.label for one in sides(connection, every, "~基线|better")} == {"基线", "better", "others"}
+        assert [one.label for one in sides(connection, every, "~(.*.*)*(.*x)*y$")] == ["others"]  # no time is lost
         assert [one.label for one in sides(connection, every, "tag")] == ["without a tag"]
         assert len(sides(connection, (*every, 999))) == 11
 
