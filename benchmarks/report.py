@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-SUBJECTS = ("backlog", "live", "reads", "command", "dashboard")
+SUBJECTS = ("backlog", "live", "reads", "command", "judging", "dashboard")
 PEERS = ("mlflow", "numpy", "orjson", "sqlalchemy", "tensorboard")
 
 
