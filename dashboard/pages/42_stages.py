@@ -149,9 +149,8 @@ def hand_offs(found: Stages) -> None:
     st.dataframe(frame, hide_index=True, height="content", column_config=right)
     st.caption(
         "Windows are 50 steps on either side of the switch (8 rows at least), levels 25. In brackets: 95 %, by block "
-        "bootstrap, of the noise within these runs (of 20 or 30 rows they hold in about 90 %); another seed may differ by "
-        "more. Recovery: smoothed, back at the "
-        "median before for 5 rows."
+        "bootstrap, of the noise within these runs (of 20 or 30 rows they hold in about 90 %); another seed may differ "
+        "by more. Recovery: smoothed, back at the median before for 5 rows."
     )
     for one in found.switches:
         with st.expander(f"{one.label}: in words, and what else changed"):
