@@ -6,6 +6,7 @@ So a page that is shown again costs nothing until there is news, and all viewers
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from db import findings, runs, schema, series, settings
 from db import understood as understanding
 from db.engine import open_store, open_view, reading
 from db.findings import Finding
-from db.metrics import Metric
+from db.metrics import Metric, names_of_tables
 from db.runs import Attempt, Run, Source
 from db.series import Series
 from db.understood import Understood
@@ -60,8 +61,8 @@ def writable(url: str) -> sa.Engine:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How far the store is. versions: run id -> a number that moves with its data; said: moves with the findings;
-    noted: moves with documents, evaluations and what people do."""
+    """How far the store is. versions: run id -> a number that moves with its data, and with what its names mean;
+    said: moves with the findings; noted: moves with documents, evaluations and what people do."""
 
     versions: dict[int, int]
     said: int
@@ -94,7 +95,9 @@ def pulse(url: str) -> Pulse:
     with reading(engine(url)) as connection:
         told = hash(tuple(map(tuple, connection.execute(said))))
         noted = hash(tuple(connection.execute(sa.select(*newest)).one()))
-        return Pulse({run_id: int(version) for run_id, version in connection.execute(versions)}, told, noted)
+        meaning = zlib.crc32((names_of_tables(connection) or "").encode()) << 40
+        moved = {run_id: meaning + int(version) for run_id, version in connection.execute(versions)}
+        return Pulse(moved, told, noted)
 
 
 def ask(question: Callable[..., T], cursor: Hashable, *args: Any) -> T:

@@ -72,7 +72,13 @@ def _known(connection: sa.Connection, trainer: str, names: Collection[str]) -> d
 
 def is_fresh(connection: sa.Connection, fingerprint: str) -> bool:
     """Whether the rows have their meaning from these tables of names."""
-    return connection.scalar(sa.select(facts.c.value).where(facts.c.key == "names")) == fingerprint
+    return names_of_tables(connection) == fingerprint
+
+
+def names_of_tables(connection: sa.Connection) -> str | None:
+    """The fingerprint of the tables of names by which the rows were understood last; None before the first time."""
+    found: str | None = connection.scalar(sa.select(facts.c.value).where(facts.c.key == "names"))
+    return found
 
 
 def refresh(connection: sa.Connection, understand: Understand, fingerprint: str) -> int:
