@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+from pathlib import Path
 from typing import Any
 
+import streamlit
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -15,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 READY = "/ready"
+PARTS = ("Html", "BidiComponent", "Checkbox", "ButtonGroup", "TextInput", "PageLink", "DataFrame")
+"""Of Streamlit's page: it would ask for each only when its turn comes."""
 HEAVY = ("pandas", "pyarrow.compute", "sqlalchemy", "analyses.judge", "charts.lines", "db.series", "alerts.rules")
 
 
@@ -77,6 +81,7 @@ class Home:
         self.script = (
             f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{where},"
             f"MAIN_PAGE_BASE_URL:location.origin+{where}}}</script>"
+            + "".join(f'<link rel="modulepreload" href="{base}/static/js/{name}">' for name in _parts())
         ).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +91,12 @@ class Home:
             return
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         await self.app({**scope, "headers": plain}, receive, _Rewritten(send, self.script))
+
+
+def _parts() -> list[str]:
+    """The files of PARTS; none where Streamlit keeps them elsewhere."""
+    folder = Path(streamlit.__file__).parent / "static" / "static" / "js"
+    return sorted(file.name for part in PARTS for file in folder.glob(f"{part}.*.js"))
 
 
 class _Rewritten:
