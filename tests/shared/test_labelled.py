@@ -18,7 +18,7 @@ import pytest
 from analyses.backtest import EXPLAINS, Event, Labelled, Outcome, intervals, score, score_run
 from analyses.contract import Context, Rows
 from analyses.judge import judge
-from analyses.synthetic import disturbed
+from analyses.synthetic import changed, disturbed
 
 RUNS = Path(__file__).parents[3] / "shared" / "labelled_runs"
 QUANTITY = {
@@ -100,9 +100,9 @@ def outcomes(noise: float = 0.0, every: int = 1) -> tuple[Outcome, ...]:
     ("kind", "precision", "recall", "in_time", "delay"),
     [
         ("entropy_blowup", 0.95, 0.95, 0.95, 25),
-        ("entropy_collapse", 0.90, 0.95, 0.95, 60),
+        ("entropy_collapse", 0.90, 0.95, 0.95, 50),
         ("length_crisis", 0.90, 0.95, 0.95, 100),
-        ("reward_hack", 0.85, 0.85, 0.60, 45),
+        ("reward_hack", 0.85, 0.85, 0.85, 45),
         ("mismatch", 0.95, 0.90, 0.90, 120),
         ("grad_spike", 0.95, 0.95, 0.95, 2),
         ("grad_divergence", 0.95, 0.85, 0.85, 40),
@@ -136,6 +136,20 @@ def test_noise_on_top_or_half_of_the_rows_cost_little(noise: float, every: int, 
     for kind in ("entropy_blowup", "entropy_collapse"):
         mine = score(outcomes(noise, every), kind)
         assert mine.precision >= 0.85 and mine.in_time >= 0.85
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 5.0)])
+def test_a_reward_of_another_range_costs_nothing(low: float, high: float) -> None:
+    for name, label in labels().items():
+        if name.startswith(("reward_hack-000", "healthy-0001", "staged-0008")):
+            rows = rows_of(name)
+            wide = changed(rows, reward_mean=low + (high - low) * rows.columns["reward_mean"])
+            config = {"context_limit": label["config"]["C"]}
+            found = [
+                [f.detected_step for f in judge({}, each, Context(config))[1] if f.trouble == "reward_hacking"]
+                for each in (rows, wide)
+            ]
+            assert found[0] == found[1], name
 
 
 def test_healthy_and_staged_runs_are_left_in_peace() -> None:
