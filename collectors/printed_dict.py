@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from collectors.contract import Unread
-from collectors.formats.trl_console import NON_FINITE, as_record
+from collectors.formats.trl_console import NON_FINITE, WRAPPED, as_record
 
-WRAPPED = re.compile(rb"\b(?:(?:np|numpy)\.\w+|tensor|array)\(([-+.\w]*)(?:, [^()'\"]*(?:='[^']*')?)?\)")
 LONGEST = 1 << 18  # bytes
 
 

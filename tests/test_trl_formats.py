@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from feeding import feed, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -235,7 +236,7 @@ def test_rows_with_other_things_between() -> None:
         ("step:1 - actor/loss:0.1 - critic/score/mean:0.5\n", []),
         ("{'loss': 0.1, 'epoch': 1}\nstep:1 - actor/loss:0.1 - critic/score/mean:0.5\n", []),
         ("Updated tokens: {'eos_token_id': 248046, 'pad_token_id': 248044}.\n", []),
-        ("{'loss': tensor(0.1), 'epoch': 1}\n", []),
+        ("{'loss': Loss(0.1), 'epoch': 1}\n", []),
         ("{'prompt': 'why', 'epoch': 1}\n", []),
     ],
 )
@@ -323,7 +324,7 @@ def test_console_gives_up_the_bar_where_stdout_is_buffered() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("{'loss': tensor(0.5, device='cuda:0'), 'epoch': 0.1}", "a row that is no plain dict: "),
+        ("{'loss': Loss(0.5, of='x'), 'epoch': 0.1}", "a row that is no plain dict: "),
         ("{'loss': 0.5, 'by': {'a': 1}, 'epoch': 0.1}", "a row that is cut or nested: "),
         ("{'loss': 0.5, 'text': 'a \\x", "a row that is cut or nested: "),
         ("{'loss': 0.5, 'answer': 'forty-two', 'epoch': 0.1}", "no numbers: 'answer'"),
@@ -399,3 +400,10 @@ def test_console_reads_every_float_wherever_it_is_cut(values: list[float], cuts:
     parts, _ = read_cut(data, sorted(cut for cut in cuts if cut < len(data)))
     expected = [(i, name, float(row[name])) for i, row in enumerate(rows, 1) for name in ("loss", "as_text", "epoch")]
     assert flat(parts) == [repr(point) for point in expected]
+
+
+def test_numbers_that_numpy_and_torch_wrap_are_read() -> None:
+    row = "{'loss': np.float64(0.5), 'grad_norm': tensor(0.25, device='cuda:0'), 'reward': tensor(nan), 'epoch': 0.1}\n"
+    assert trl_console.recognises(sample(row))
+    (record,) = feed(trl_console, row.encode()).records
+    assert repr(record[2]) == "{'loss': 0.5, 'grad_norm': 0.25, 'reward': nan, 'epoch': 0.1}"

@@ -36,7 +36,7 @@ LOOKS_LIKE_A_ROW = re.compile(rb"'(?:loss|reward|epoch)'\s*:")
 CUT_OR_NESTED = re.compile(rb"\{'[^{}]*'(?:loss|reward|epoch)'\s*:|\{'(?:loss|reward|epoch)'\s*:")
 BAR = re.compile(rb"\s*(?:\[[^\]]{1,40}\]:?\s*)?\d{1,3}%\|[^|]*\|\s*(\d{1,15})/\d+ \[")
 NON_FINITE = re.compile(rb"(:\s*)(-?(?:nan|inf))\b")
-NUMPY = re.compile(rb"\b(?:np|numpy)\.\w+\(([^()']*)\)")
+WRAPPED = re.compile(rb"\b(?:(?:np|numpy)\.\w+|tensor|array)\(([-+.\w]*)(?:, [^()'\"]*(?:='[^']*')?)?\)")
 JSON = re.compile(rb"\s*[\[{]\s*[\"\[{]")
 VERL_LINE = re.compile(rb"\bstep:\d+ - [^\n:]{1,200}:")
 
@@ -129,10 +129,10 @@ def as_record(literal: bytes) -> dict[str, Any] | None:
 
 
 def slowly(literal: bytes) -> dict[str, Any] | None:
-    """With nan, inf, None and numpy's wrappers, which JSON has not."""
+    """With nan, inf, None and the wrappers of numpy and torch, which JSON has not."""
     if len(literal) > LONGEST:
         return None
-    plain = NON_FINITE.sub(rb"\1'\2'", NUMPY.sub(rb"\1", literal))
+    plain = NON_FINITE.sub(rb"\1'\2'", WRAPPED.sub(rb"\1", literal))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
