@@ -62,7 +62,14 @@ def _mean(values: Floats, starts: NDArray[np.int64], count: NDArray[np.int64]) -
 def spec(parts: Sequence[tuple[str, str]], style: Style) -> Spec:
     """The Vega-Lite specification without data. parts: (label, colour) from the bottom up."""
     colours = {"domain": [name for name, _ in parts], "range": [colour for _, colour in parts]}
-    legend = {"title": None, "orient": "top", "symbolType": "square", "symbolSize": 90, "symbolStrokeWidth": 0}
+    legend = {
+        "columns": 4,
+        "title": None,
+        "orient": "top",
+        "symbolType": "square",
+        "symbolSize": 90,
+        "symbolStrokeWidth": 0,
+    }
     y = {"type": "quantitative", "scale": {"domain": [0, 1], "nice": False, "clamp": True}}
     return {
         "$schema": alt.SCHEMA_URL,

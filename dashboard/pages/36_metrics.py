@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +16,7 @@ from db.quantities import quantity
 
 CHARTS = 9  # on one page
 PILLS = 40  # groups beside each other; more are reached by searching
+MOST_ROWS, TALL = 18, 660  # rows of the table without a scroll bar of its own; px of one with
 SHOWN = {"charts": "charts", "table": "table"}
 
 
@@ -137,7 +139,8 @@ def table(told: Logged, chosen: Sequence[Metric]) -> None:
         if metric.id in wanted
     ]
     right = {"newest value": st.column_config.TextColumn(alignment="right")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=right)
+    height: int | Literal["content"] = "content" if len(rows) <= MOST_ROWS else TALL
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height=height, column_config=right)
 
 
 main()
