@@ -19,7 +19,7 @@ LEAST_ROWS = 5
 LEAST_SHARED = 4  # features that two runs must both have to be called alike
 LEAST_RUNS = 12  # to say what good runs have in common
 FOLDS = 5
-REPEATS = 20
+REPEATS = 10
 LOGARITHMIC = ("entropy_token_mean", "entropy_estimate", "response_length_mean", "grad_norm", "time_step")
 SHAPES = (
     "reward_mean",
@@ -207,7 +207,7 @@ def _importances(table: Floats, scores: Floats, seed: int) -> tuple[float, Float
 
     said, falls = np.full(len(scores), np.nan), []
     for train, test in KFold(FOLDS, shuffle=True, random_state=seed).split(table):
-        forest = ExtraTreesRegressor(100, min_samples_leaf=2, random_state=seed).fit(table[train], scores[train])
+        forest = ExtraTreesRegressor(60, min_samples_leaf=2, random_state=seed).fit(table[train], scores[train])
         said[test] = forest.predict(table[test])
         shuffled = permutation_importance(
             forest, table[test], scores[test], n_repeats=REPEATS, random_state=seed, scoring="neg_mean_squared_error"
