@@ -107,7 +107,8 @@ def _tasks(
     engine: sa.Engine, now: float, live_for: float | None, run_ids: Collection[int] | None
 ) -> tuple[list[Task], Report]:
     with reading(engine) as connection:
-        chosen = [run for run in runs.all_runs(connection, run_ids) if live_for is None or is_live(run, now, live_for)]
+        known = runs.all_runs(connection, run_ids, shelves=("archived",))
+        chosen = [run for run in known if live_for is None or is_live(run, now, live_for)]
         report = Report({run.id: run for run in chosen})
         sources = runs.sources_of(connection, report.runs)
         report.sources = {source.id: source for source in sources}

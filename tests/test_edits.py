@@ -86,10 +86,11 @@ def test_an_archived_run_is_found_by_who_asks_for_it(engine: sa.Engine) -> None:
         assert [run.id for run in runs.find(connection, ["a"])] == [a]
 
 
-def test_check_judges_nothing_that_is_out_of_sight(engine: sa.Engine) -> None:
+def test_check_judges_what_is_archived_and_nothing_that_is_deleted(engine: sa.Engine) -> None:
     a, b = two_runs(engine)
     with writing(engine) as connection:
         edits.shelve(connection, [a], "deleted", **WHO)
+        edits.shelve(connection, [b], "archived", **WHO)
     assert check(engine, now=time.time(), live_for=None).runs.keys() == {b}
 
 
