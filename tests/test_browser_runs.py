@@ -100,9 +100,11 @@ def test_the_keyboard(page: Page, address: str) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="lab/", exact=False).first).to_be_visible()
     expect(page).to_have_url(re.compile(r"/run\?run=\d+"))
+    page.wait_for_function(PAINTED)
     here = page.url
     page.keyboard.press("j")
     expect(page).not_to_have_url(here)
+    expect(page.get_by_text("drawn 120 of 120").or_(page.get_by_text("drawn 160 of 160")).first).to_be_visible()
     page.keyboard.press("k")
     expect(page).to_have_url(here)
 
