@@ -1,11 +1,19 @@
-"""Kinds of arguments that several verbs take."""
+"""What several verbs share: kinds of arguments, the store that they open, exit codes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from db.settings import Value, load
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+FIRING, USAGE, AWAY = 1, 2, 3
 
 SCHEME = "mlflow:"
 
@@ -20,3 +28,15 @@ class Source(click.Path):
         if isinstance(value, str) and value.startswith(SCHEME):
             return value
         return super().convert(value, param, ctx)
+
+
+def with_store(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every verb takes --store URL (and STEPWELL_STORE)."""
+    return click.option("--store", metavar="URL", help="Database URL or SQLite file.  [env: STEPWELL_STORE]")(command)
+
+
+def opened(flags: dict[str, Any]) -> tuple[sa.Engine, dict[str, Value]]:
+    from db.engine import open_store
+
+    settings = load(flags)
+    return open_store(settings["store"].value), settings
