@@ -30,7 +30,7 @@ NEAR, FAR = 250, 400  # the same where gradients shrink already, where two signs
 DEAD, COLD = 0.05, 0.25  # nats; of the most there was, where that is less
 NEARBY, SOON = 20, 6  # rows of the reference where there is no time for a trend; rows to the floor then
 ALIVE = 2.0  # x the floor: a plateau above it is no collapse
-LOST = 0.6  # of the most there was, where the floor is still far
+LOST, AGREED = 0.5, 0.6  # of the most there was, where the floor is still far; where both longer lines see it coming
 MUTE = 0.4  # of the most there was, where neither gradients nor groups are logged
 GRACE = 50  # steps of the run in which a steep fall is the norm
 GRACE_ROWS = 12
@@ -67,7 +67,8 @@ def judge(series: Series, context: Context) -> Judged:
     mute = ~(gradient.measured | zero.measured) & ((level <= MUTE * most) | ~reward.measured)
     believed = np.where(reward.rises, signs >= 2, (signs >= 1) | mute)
     distant = ((until <= NEAR) & gradient.falls & ~reward.rises) | ((until <= FAR) & (signs >= 2))
-    falls = (until <= HORIZON) | (distant & (level <= LOST * most))
+    agreed = (untils[1] <= NEAR) & np.isfinite(untils[0]) & ~zero.falls
+    falls = (until <= HORIZON) | (distant & (level <= np.where(agreed, AGREED, LOST) * most))
     quick = _quick(series, mature & (level <= STEEP * reference))
     silent = measure.recent(series, series.column("group_zero_std_fraction"))
     suffering = reward.falls | (zero.rises & (silent >= 0.7))
