@@ -61,9 +61,10 @@ def controls(steps: int, *, has_attempts: bool = True, metrics: Sequence[str] | 
             "over", SPANS, format_func=over, label_visibility="collapsed", width=150, disabled=kind == "none", **tied
         )
         log = st.toggle("log axis", **state.flag("log"))
-        log_x = x != "time" and st.toggle("log x", **state.flag("logx"))
-        trim = st.toggle("trim outliers", help=TRIM, **state.flag("trim"))
-        history = has_attempts and st.toggle("superseded attempts", **state.flag("history"))
+        with st.popover("more", icon=":material/tune:"):
+            log_x = x != "time" and st.toggle("log x", **state.flag("logx"))
+            trim = st.toggle("trim outliers", help=TRIM, **state.flag("trim"))
+            history = has_attempts and st.toggle("superseded attempts", **state.flag("history"))
     return Choice(x, Smoothing(cast(Kind, kind), int(span)), log, history, log_x, trim)
 
 

@@ -109,6 +109,8 @@ def test_a_choice_changes_the_address_and_the_address_gives_the_view_again(page:
         (page.get_by_role("radio", name="tokens"), "x=tokens"),
         (page.get_by_text("superseded attempts"), "history=1"),
     ):
+        if not widget.is_visible():
+            page.get_by_role("button", name="more").click()
         widget.click()
         expect(page).to_have_url(re.compile(f"run=lab(%2F|/)calm-8k.*{said}"))  # on a busy machine one click at a time
     expect(page.get_by_text("drawn 140 of 140 points").first).to_be_visible()
