@@ -214,10 +214,11 @@ class Collector:
         place = place or Place(found.name, fmt.NAME)
         before = place.points
         with Log(found.path) as log:
-            if place.head and not fmt.WHOLE and not matches(log, place.head, place.mark, place.offset):
-                fmt = discover.recognise(found.path) or fmt  # another log stands there now, perhaps another trainer's
+            another = bool(place.head) and not fmt.WHOLE and not matches(log, place.head, place.mark, place.offset)
+            if another:  # a log that stands there instead, perhaps another trainer's
+                fmt = discover.recognise(found.path) or fmt
                 place = replace(place, format=fmt.NAME)
-            for step in _steps(log, fmt, place):
+            for step in _steps(log, fmt, place, restarted=another):
                 place = self._store(found, fmt, place, step)
                 if place.size == AFRESH:
                     return self._read(found, place)
@@ -304,12 +305,14 @@ class _Step:
     torn: Part | None = None
 
 
-def _steps(log: Log, fmt: Format, place: Place) -> Iterator[_Step]:
-    """The file from its place to its end, as steps of bounded size; at least one, so that the row knows the file."""
+def _steps(log: Log, fmt: Format, place: Place, *, restarted: bool) -> Iterator[_Step]:
+    """The file from its place to its end, as steps of bounded size; at least one, so that the row knows the file.
+
+    restarted: the file is not the one that was read up to the place, so all of it is new.
+    """
     if fmt.WHOLE:
         yield _whole(log, fmt, place)
         return
-    restarted = bool(place.head) and not matches(log, place.head, place.mark, place.offset)
     offset, memory = (0, {}) if restarted else (place.offset, copy.deepcopy(place.memory))
     known = not restarted and place.head.startswith(f"{HEAD}:")  # it has just been compared in full
     head, size, before, first = place.head if known else head_of(log), PIECE, b"", True
