@@ -23,7 +23,8 @@ from db.quantities import quantity
 from db.runs import Run
 from db.series import Series
 
-MOST = 12  # runs in one chart: more colours than that nobody tells apart
+MOST = 64  # runs in one chart
+NAMED = 12  # more colours than that nobody tells apart: the names of the rest stand in the table alone
 FIRST = (
     "reward_mean",
     "response_length_mean",
@@ -131,27 +132,29 @@ def choose(runs: Sequence[Run]) -> list[Run]:
     newest = max(runs, key=lambda run: run.wall or 0.0)
     usual = sorted((r for r in runs if r.project == newest.project), key=lambda r: -(r.wall or 0.0))[:4]
     tied = state.some_of("runs", list(runs), sorted(usual, key=lambda r: r.id), lambda run: str(run.id))
-    return list(
-        st.multiselect(
-            "runs",
-            list(runs),
-            format_func=lambda run: run.label,
-            max_selections=MOST,
-            placeholder="choose runs",
-            label_visibility="collapsed",
-            **tied,
-        )
+    chosen = st.multiselect(
+        "runs",
+        list(runs),
+        format_func=lambda run: run.label,
+        placeholder="choose runs",
+        label_visibility="collapsed",
+        **tied,
     )
+    if len(chosen) > MOST:
+        st.caption(f"The first {MOST} of {len(chosen)} runs are compared.")
+    return list(chosen[:MOST])
 
 
 def chips(chosen: Sequence[Run]) -> None:
     """The legend of the whole page: each run in its own colour, a link to it."""
     ink = colours(chosen)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        for run in chosen:
+        for run in chosen[:NAMED]:
             with st.container(horizontal=True, gap=None, width="content", vertical_alignment="center"):
                 st.html(f'<span style="color:{ink[run.id]};font-size:1.1rem">■</span>', width="content")
                 parts.run_link(run, plain(run.name, 60))
+        if len(chosen) > NAMED:
+            st.caption(f"and {len(chosen) - NAMED} more, in the table below")
         report_button.offer([run.id for run in chosen], "comparison")
 
 
