@@ -191,6 +191,7 @@ def viewers(open_page: Callable[[], Page], address: str) -> Line:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address if number % 2 else f"{address}/run?run={number + 1}", wait_until="commit")
     for number, page in enumerate(pages):
+        page.bring_to_front()  # what is behind is not painted by the browser
         page.wait_for_function(TABLE if number % 2 else PAINTED, timeout=4 * PATIENCE)
     taken = time.perf_counter() - begin
     stumbled = sum("has stumbled" in page.content() for page in pages)

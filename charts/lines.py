@@ -39,6 +39,7 @@ EDGES = {
     "trimmed below": "diamond",
 }
 USUAL = Smoothing()
+MANY = 12  # curves of one chart; beyond them the browser is sent no more points in all
 # Drag moves, Ctrl or Cmd and the wheel zoom, double click resets.
 ZOOM: Spec = {
     "name": "zoom",
@@ -100,9 +101,14 @@ def rows(
     levels: Sequence[Level] = (),
 ) -> Table:
     """The data of the chart: see charts.curve.table."""
-    how: Spec = {"columns": style.columns, "log": style.log, "time": style.time, "window": window}
+    how: Spec = {"columns": _columns(style, len(curves)), "log": style.log, "time": style.time, "window": window}
     how |= {"log_x": style.log_x and not style.time, "trim": style.trim}
     return table(curves, style.smoothing, **how, bands=bands, marks=marks, levels=levels)
+
+
+def _columns(style: Style, curves: int) -> int:
+    """Pixel columns of a curve: of many in one chart, fewer for each; extremes are kept in every column."""
+    return style.columns if curves <= MANY else max(100, style.columns * MANY // curves)
 
 
 def names(curves: Sequence[Curve]) -> Names:
