@@ -12,6 +12,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 from dashboard import app
 from tests.browser import CHROMIUM, FLAGS, PATIENCE, collect, served, write_logs
 from tests.looks import missed
+from tests.screens import FOLDER, difference, small, unlike
 
 pytestmark = pytest.mark.skipif(
     not Path(CHROMIUM).is_file(), reason=f"no browser at {CHROMIUM}: install chromium or set CHROMIUM to one"
@@ -65,4 +66,13 @@ def test_a_page_is_for_every_reader(context: BrowserContext, address: str, name:
     assert missed(page, "nameless") == []
     assert missed(page, "silent") == []
     assert said == []
+    assert unlike(page.screenshot(), name) == ""
     page.close()
+
+
+def test_a_page_that_lost_its_charts_would_be_noticed() -> None:
+    run, nothing = small((FOLDER / "run.png").read_bytes()), small((FOLDER / "run.png").read_bytes())
+    nothing[nothing.shape[0] // 3 :] = 255.0
+    assert difference(run, run) == ""
+    assert difference(run, nothing) != ""
+    assert difference(run, small((FOLDER / "overview.png").read_bytes())) != ""
