@@ -138,6 +138,7 @@ HAS_TICK = """([chart, tick]) => [...chart.querySelectorAll('svg g.role-axis-lab
 
 def zoomed(page: Page, chart: Locator) -> list[int]:
     """Zoom with Ctrl and the wheel until the axis shows less; the ticks that are left."""
+    expect(chart.locator("svg g.role-axis-label text").first).to_be_attached()  # it may just be drawn anew
     last = str(ticks(chart)[-1])
     box = chart.bounding_box()
     assert box
