@@ -13,7 +13,7 @@ from db.settings import Value, load
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-FIRING, USAGE, AWAY = 1, 2, 3
+OK, FIRING, USAGE, AWAY = 0, 1, 2, 3
 
 SCHEME = "mlflow:"
 

@@ -24,8 +24,8 @@ from db.findings import Finding
 from db.runs import settings_of
 from db.settings import Value, seconds
 from stepwell import show
+from stepwell.arguments import AWAY, FIRING, OK, USAGE
 
-OK, FIRING, USAGE, STALE = 0, 1, 2, 3
 COLOURS = {"critical": "red", "warning": "yellow", "info": None}
 PATIENCE = 20.0  # s that a check waits for another one to end
 PING = 5.0  # s for a ping
@@ -62,7 +62,7 @@ def check(
     if quiet and not as_json and live_for is not None:
         book = replace(book, channels={**book.channels, MAIL.name: MAIL})
     _ping(wish, "start")
-    code = STALE
+    code = AWAY
     try:
         engine = open_store(settings["store"].value)
         with lock.time_limit(limit), lock.alone(engine, wait=PATIENCE):
@@ -105,7 +105,7 @@ def _code(report: Report, fail_on: str) -> int:
     loud = [one.rule.trouble for _run, one in report.alarms(fail_on)]
     if any(trouble != "stalled" for trouble in loud):
         return FIRING
-    return STALE if loud or report.stale or report.errors else OK
+    return AWAY if loud or report.stale or report.errors else OK
 
 
 def _ping(wish: _Wish, what: str) -> None:

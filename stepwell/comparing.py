@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from analyses.words import number
 from answers.comparison import By, Comparison, Pair, comparison, differing
 from answers.entropy import Entropy, entropy
-from db import runs
 from db.engine import reading
 from db.quantities import quantity
 from stepwell import show
+from stepwell.named import named, one_named
 
 USUAL = ("reward_mean", "response_length_mean", "entropy_token_mean", "truncation_fraction", "grad_norm")
 SHORT = 40  # characters of a config value
@@ -31,7 +31,7 @@ def compare(
         if quantity(name) is None:
             raise click.UsageError(f"{name!r} is no quantity that Stepwell knows, such as reward_mean")
     with reading(engine) as connection:
-        chosen = _ids(connection, names)
+        chosen = tuple(run.id for run in named(connection, names))
         told = comparison(connection, chosen, wanted, by, group)
         config = differing(connection, chosen)
     if as_json:
@@ -42,13 +42,6 @@ def compare(
     _pairs(told)
     _parted(told)
     _config(config, names)
-
-
-def _ids(connection: sa.Connection, names: Sequence[str]) -> tuple[int, ...]:
-    try:
-        return tuple(dict.fromkeys(run.id for name in names for run in runs.find(connection, [name])))
-    except KeyError as error:
-        raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error
 
 
 def _pairs(told: Comparison) -> None:
@@ -98,10 +91,7 @@ def _config(config: dict[str, list[str | None]], names: Sequence[str]) -> None:
 def forecast(engine: sa.Engine, name: str, *, as_json: bool) -> None:
     """Where the score of a run is heading, where its entropy is, and what that is spent on. Raises click.UsageError."""
     with reading(engine) as connection:
-        (run_id, *more) = _ids(connection, [name])
-        if more:
-            raise click.UsageError(f"{name!r} means {1 + len(more)} runs: say project/name or the id")
-        found = entropy(connection, run_id)
+        found = entropy(connection, one_named(connection, name).id)
     if as_json:
         show.as_json(_object(found))
         return

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from db import edits, runs
 from db.edits import SHELVES, BadTag
 from db.engine import reading, writing
-from db.runs import Run
 from stepwell import show
+from stepwell.named import named, one_named
 
 Act = Callable[..., list[int]]
 
@@ -35,7 +35,7 @@ def tag(engine: sa.Engine, words: Sequence[str], who: str | None) -> None:
     if not names or not changes:
         raise click.UsageError("say which run, and +tag or -tag: stepwell tag grpo-8k +paper -draft")
     with writing(engine) as connection:
-        found = _named(connection, names)
+        found = named(connection, names, shelves=SHELVES)
         for change in changes:
             act = edits.tag if change[0] == "+" else edits.untag
             try:
@@ -50,12 +50,10 @@ def tag(engine: sa.Engine, words: Sequence[str], who: str | None) -> None:
 def note(engine: sa.Engine, run: str, text: str | None, who: str | None) -> None:
     """Put the note in place of what stood there, or show it where no text is given."""
     with writing(engine) as connection:
-        found = _named(connection, [run])
-        if len(found) > 1:
-            raise click.UsageError(f"{run!r} means {len(found)} runs: say project/name or the id")
+        found = one_named(connection, run, shelves=SHELVES)
         if text is not None:
-            edits.note(connection, found[0].id, text, who=who or login(), at=time.time())
-        click.echo(edits.notes_of(connection, [found[0].id]).get(found[0].id, "no note"))
+            edits.note(connection, found.id, text, who=who or login(), at=time.time())
+        click.echo(edits.notes_of(connection, [found.id]).get(found.id, "no note"))
 
 
 def archive(engine: sa.Engine, names: Sequence[str], who: str | None) -> None:
@@ -74,7 +72,7 @@ def restore(engine: sa.Engine, names: Sequence[str], who: str | None) -> None:
 
 def _move(engine: sa.Engine, names: Sequence[str], act: Act, who: str | None, done: str, more: str) -> None:
     with writing(engine) as connection:
-        found = _named(connection, names)
+        found = named(connection, names, shelves=SHELVES)
         moved = act(connection, [run.id for run in found], who=who or login(), at=time.time())
     for run in found:
         stays = f"nothing to do, it is {run.shelf or 'in sight'}"
@@ -87,7 +85,7 @@ def history(engine: sa.Engine, names: Sequence[str], limit: int, *, as_json: boo
     """Who did what and when, newest first; of these runs, or of all."""
     with reading(engine) as connection:
         every = {run.id: run.label for run in runs.all_runs(connection, shelves=SHELVES)}
-        of = [run.id for run in _named(connection, names)] if names else [None]
+        of = [run.id for run in named(connection, names, shelves=SHELVES)] if names else [None]
         told = [one for run_id in of for one in edits.edits_of(connection, run_id, limit)]
     told = sorted(told, key=lambda one: -one.at)[:limit]
     if as_json:
@@ -103,10 +101,3 @@ def history(engine: sa.Engine, names: Sequence[str], limit: int, *, as_json: boo
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 80 else f"{line[:79]}…"
-
-
-def _named(connection: sa.Connection, names: Sequence[str]) -> list[Run]:
-    try:
-        return runs.find(connection, names, shelves=SHELVES)
-    except KeyError as error:
-        raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error

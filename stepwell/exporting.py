@@ -16,6 +16,7 @@ from db import export as points
 from db import runs
 from db.engine import reading
 from stepwell import show
+from stepwell.named import named
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,10 +27,7 @@ def export(engine: sa.Engine, names: Sequence[str], form: str, output: Path | No
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet is binary: name a file with --output")
     with reading(engine) as connection:
-        try:
-            chosen = runs.find(connection, names) if names else runs.all_runs(connection)
-        except KeyError as error:
-            raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error
+        chosen = named(connection, names) if names else runs.all_runs(connection)
         batches = points.points(connection, [run.id for run in chosen], history=history)
         with output.open("wb") if output else nullcontext(sys.stdout.buffer) as stream:
             WRITERS[form](batches, stream)

@@ -24,6 +24,7 @@ from db.series import newest
 from db.settings import SETTINGS, Value, displayed
 from stepwell import show
 from stepwell.editing import login
+from stepwell.named import one_named
 
 SHOWN = (
     "reward_mean",
@@ -128,17 +129,7 @@ def settings(values: Mapping[str, Value]) -> None:
 def link(engine: sa.Engine, run: str, after: str) -> None:
     """Raises click.UsageError where a name is unknown, or means several runs."""
     with writing(engine) as connection:
-        child, parent = (_one(connection, name) for name in (run, after))
+        child, parent = (one_named(connection, name) for name in (run, after))
         rows.link(connection, child.id, parent.id, "said so by hand")
         edits.record(connection, Edit(time.time(), login(), "link", child.id, f"continues {parent.label}"))
     click.echo(f"{child.label} started from {parent.label}")
-
-
-def _one(connection: sa.Connection, name: str) -> Run:
-    try:
-        found = rows.find(connection, [name])
-    except KeyError as error:
-        raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error
-    if len(found) > 1:
-        raise click.UsageError(f"{name!r} means {len(found)} runs: say project/name or the id")
-    return found[0]

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import sqlalchemy as sa
 
-from db import runs
 from db.engine import reading
+from stepwell.named import named
 
 
 def report(engine: sa.Engine, names: Sequence[str], output: Path | None, png: Path | None) -> None:
@@ -19,11 +19,7 @@ def report(engine: sa.Engine, names: Sequence[str], output: Path | None, png: Pa
     from dashboard import report as making
 
     with reading(engine) as connection:
-        try:
-            chosen = runs.find(connection, names)
-        except KeyError as error:
-            raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error
-        made = making.of_runs(connection, [run.id for run in chosen])
+        made = making.of_runs(connection, [run.id for run in named(connection, names)])
     output = output or (None if png else Path("report.html"))
     if output:
         output.write_text(made.html, encoding="utf-8")

@@ -14,9 +14,9 @@ import orjson
 import sqlalchemy as sa
 
 from answers.evaluations import Evaluations, Scored, evaluations, limit_words
-from db import runs
 from db.engine import reading
 from stepwell import show
+from stepwell.named import named
 
 COLUMNS: dict[str, type] = {
     "run": str, "system": str, "checkpoint": str, "step": int, "benchmark": str, "metric": str, "k": int,
@@ -46,10 +46,7 @@ def tell(engine: sa.Engine, names: Sequence[str], benchmark: str | None, *, as_j
 
 def _found(engine: sa.Engine, names: Sequence[str], benchmark: str | None = None) -> Evaluations:
     with reading(engine) as connection:
-        try:
-            chosen = [run.id for run in runs.find(connection, names)] if names else None
-        except KeyError as error:
-            raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error
+        chosen = [run.id for run in named(connection, names)] if names else None
         return evaluations(connection, chosen, benchmark)
 
 

@@ -18,13 +18,12 @@ from answers.length import length
 from answers.limits import share
 from answers.rollouts import rollouts
 from answers.stages import Stages, Switch, as_json, stages
-from db import runs
 from db import stages as said
 from db.engine import reading, writing
-from db.runs import Run
 from db.stages import MOST_TOKENS, Stage
 from stepwell import show
 from stepwell.editing import login
+from stepwell.named import one_named
 
 TOKENS = re.compile(r"(\d{1,12})([kKmM]?)")
 
@@ -47,7 +46,7 @@ def stage(
     if not remove and count is None and not title:
         raise click.UsageError("say what the stage is: --limit TOKENS, --name NAME, or both")
     with writing(engine) as connection:
-        run = _one(connection, name)
+        run = one_named(connection, name)
         if remove:
             if not said.remove(connection, run.id, at, who=who, at=now):
                 raise click.UsageError(f"no stage is declared at step {at:,} of {run.label}")
@@ -62,7 +61,7 @@ def tell(engine: sa.Engine, name: str, *, json: bool) -> None:
     """Raises click.UsageError for an unknown run, db.settings.BadSettings for a broken `[[stages]]`."""
     said.rules()
     with reading(engine) as connection:
-        found = stages(connection, _one(connection, name).id)
+        found = stages(connection, one_named(connection, name).id)
         last = found.chain.members[-1].run.id
         room, told = length(connection, last), rollouts(connection, last)
     if json:
@@ -81,16 +80,6 @@ def tell(engine: sa.Engine, name: str, *, json: bool) -> None:
     first = found.ready.past.first("extend")
     if first is not None:
         click.echo(f"The rule would first have said extend at step {first:,}.")
-
-
-def _one(connection: sa.Connection, name: str) -> Run:
-    try:
-        found = runs.find(connection, [name])
-    except KeyError as error:
-        raise click.UsageError(f"there is no run {error}; `stepwell runs` lists them") from error
-    if len(found) > 1:
-        raise click.UsageError(f"{name!r} means {len(found)} runs: say project/name or the id")
-    return found[0]
 
 
 def _chain(found: Stages) -> None:
