@@ -7,7 +7,7 @@ So a page that is shown again costs nothing until there is news, and all viewers
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -122,6 +122,11 @@ def all_runs(url: str, cursor: int) -> list[Run]:
 def every_run(url: str) -> list[Run]:
     """Every run, as new as the pulse."""
     return all_runs(url, pulse(url).all)
+
+
+def newest_wall(runs: Iterable[Run]) -> float | None:
+    """When the newest record of these runs was written, s since the epoch; None where no log tells."""
+    return max((run.wall for run in runs if run.wall is not None), default=None)
 
 
 @st.cache_data(show_spinner=False, max_entries=KEEP)

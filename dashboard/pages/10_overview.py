@@ -39,8 +39,7 @@ def main() -> None:
     steps = {run: n.values["time_step"] for run, n in newest.items() if "time_step" in n.values}
     ends = {run: n.end for run, n in newest.items() if n.end is not None}
     everyone = judged(runs, open_ones, time.time(), steps, ends)
-    walls = [run.wall for run in runs if run.wall is not None]
-    parts.head("Is anything wrong?", plain(answer(everyone), 400), max(walls, default=None), now)
+    parts.head("Is anything wrong?", plain(answer(everyone), 400), data.newest_wall(runs), now)
     cron.notice()
     cards(everyone, url, now)
     table(everyone, newest, url, now)

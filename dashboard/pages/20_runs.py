@@ -50,12 +50,11 @@ def main() -> None:
     view = controls(now)
     entries = data.ask(roster.entries, now.all, view.shelf)
     held = read(entries, view, now)
-    walls = [one.run.wall for one in entries if one.run.wall is not None]
     with place:
         parts.head(
             "Which runs are there, and how did they end?",
             plain(roster.sentence(held), 400),
-            max(walls, default=None),
+            data.newest_wall(one.run for one in entries),
             now,
         )
     if not held.entries:

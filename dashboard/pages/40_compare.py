@@ -61,9 +61,8 @@ def main() -> None:
     choice = controls(max(run.step or 0 for run in chosen), has_attempts=False)
     names = pick_quantities(known)
     told = compared(chosen, names, choice, group, now)
-    walls = [run.wall for run in chosen if run.wall is not None]
     with place:
-        parts.head("Compared with what?", plain(told.sentence, 600), max(walls, default=None), now)
+        parts.head("Compared with what?", plain(told.sentence, 600), data.newest_wall(chosen), now)
     if group:
         if choice.x not in ("step", *comparing.AXES):
             st.caption("Groups are drawn over steps, tokens or hours; here over steps.")

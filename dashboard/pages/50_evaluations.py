@@ -25,7 +25,7 @@ def main() -> None:
     url = data.store_url()
     now = data.pulse(url)
     told = data.ask(evaluations, now.all)
-    wall = max((run.wall for run in data.every_run(url) if run.wall is not None), default=None)
+    wall = data.newest_wall(data.every_run(url))
     if not told.scores:
         parts.head(str(__doc__), "", wall, now)
         nothing()

@@ -22,7 +22,7 @@ def main() -> None:
     url = data.store_url()
     now = data.pulse(url)
     told = data.ask(leaderboard, now.all)
-    wall = max((run.wall for run in data.every_run(url) if run.wall is not None), default=None)
+    wall = data.newest_wall(data.every_run(url))
     parts.head(str(__doc__), plain(told.sentence, 500), wall, now)
     if not told.columns:
         st.markdown("No score has been collected. Collect result files, published figures or runs that validate:")

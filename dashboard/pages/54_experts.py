@@ -24,13 +24,14 @@ MOST = 6  # heat maps on the page
 
 
 def main() -> None:
-    now = data.pulse(data.store_url())
+    url = data.store_url()
+    now = data.pulse(url)
     kind: Kind = "gate" if state.read("kind") == "gate" else "token"
     usual = f"{PUBLISHED[kind]:g}"
     given = state.read("p", usual)
     p = float(given) if given in SHARES else PUBLISHED[kind]
     told = data.ask(chosen_experts, now.noted, kind, p)
-    parts.head(str(__doc__), plain(told.sentence, 400), None, now)
+    parts.head(str(__doc__), plain(told.sentence, 400), data.newest_wall(data.every_run(url)), now)
     if not told.tasks and kind == "token" and not data.ask(chosen_experts, now.noted, "gate").tasks:
         nothing()
         st.stop()

@@ -22,14 +22,16 @@ MANY = 40  # tests; problems with more are one bar
 
 
 def main() -> None:
-    now = data.pulse(data.store_url())
+    url = data.store_url()
+    now = data.pulse(url)
     given = state.read("few", "5")
     few = int(given) if given in FEW else 5
     told = data.ask(training_data, (now.noted, now.all), few)
     names = [one.path for one in told]
     chosen, tied = state.one_of("set", names, names[0] if names else "")
     shown = next((one for one in told if one.path == chosen), None)
-    parts.head(str(__doc__), plain(shown.sentence, 500) if shown else "", None, now)
+    wall = data.newest_wall(data.every_run(url))
+    parts.head(str(__doc__), plain(shown.sentence, 500) if shown else "", wall, now)
     if shown is None:
         nothing()
         st.stop()

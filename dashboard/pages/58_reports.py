@@ -33,7 +33,7 @@ def main() -> None:
     url = data.store_url()
     now = data.pulse(url)
     found = data.ask(reports, now.all)
-    wall = max((run.wall for run in data.every_run(url) if run.wall is not None), default=None)
+    wall = data.newest_wall(data.every_run(url))
     parts.head(str(__doc__), plain(found.sentence, 500), wall, now)
     if not found.figures:
         st.markdown("No published figures have been collected. They come with Stepwell, each with its source:")

@@ -37,8 +37,7 @@ def main() -> None:
         st.stop()
     board = alerts_data.board(now)
     known = [one for one in board.alerts if one.run_id in runs]
-    walls = [run.wall for run in runs.values() if run.wall is not None]
-    parts.head(QUESTION, plain(answer(board, known, runs, wall), 500), max(walls, default=None), now)
+    parts.head(QUESTION, plain(answer(board, known, runs, wall), 500), data.newest_wall(runs.values()), now)
     cron.notice()
     one = next((each for each in known if state.read("alert") == str(each.id)), None)
     if one is not None:

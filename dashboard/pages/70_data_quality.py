@@ -63,8 +63,7 @@ def main() -> None:
     named = state.read("run")
     chosen = [run for run in runs if named in (str(run.id), run.label, run.name)][:1]
     everyone = [quality(data.understood(url, run.id, now.versions.get(run.id, 0))) for run in chosen or runs]
-    walls = [one.run.wall for one in everyone if one.run.wall is not None]
-    parts.head(QUESTION, plain(answer(everyone), 400), max(walls, default=None), now)
+    parts.head(QUESTION, plain(answer(everyone), 400), data.newest_wall(one.run for one in everyone), now)
     if named and not chosen:
         parts.no_such_run(named)
     elif len(everyone) == 1:

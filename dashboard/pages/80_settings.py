@@ -36,9 +36,10 @@ def main() -> None:
     now = data.pulse(data.store_url())
     held = data.ask(store.store, now.all)
     values, book = settings.load(), rules.load()
-    walls = [run.wall for run in data.every_run(data.store_url()) if run.wall is not None]
     said = plain(answer(held, values, book), 500)
-    parts.head("What is Stepwell set to, and who changed what?", said, max(walls, default=None), now)
+    parts.head(
+        "What is Stepwell set to, and who changed what?", said, data.newest_wall(data.every_run(data.store_url())), now
+    )
     part, tied = state.one_of("part", list(PARTS), "settings")
     st.segmented_control("part", list(PARTS), format_func=PARTS.__getitem__, label_visibility="collapsed", **tied)
     if part == "settings":
